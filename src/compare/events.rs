@@ -1,0 +1,185 @@
+//! Events per exposure in two arms: is the canary's rate above or below a boundary, and by how much does it differ?
+//!
+//! | question | function | holds |
+//! |---|---|---|
+//! | is the ratio of the rates above or below r? | [`conditional`] | for every number of events, on average over it |
+//! | is the difference of the rates above or below d? | [`difference`] | for every number of events, up to a mean of 100 an arm; in large samples beyond |
+//! | how large is the ratio, the difference? | [`rate_ratio`], [`rate_difference`] | as the tests |
+//!
+//! Events are those of a Poisson process: independent, at a rate that stays the same within an arm. Crashes that restart
+//! into crashes are not that. The exposures may be in any unit that both arms share; one more event in the canary never
+//! raises the p value of "greater" and never lowers that of "less". An arm without exposure gives no information.
+
+use super::counts::{Null, Unit, check_ratio, guarded, mid_p, ratio_interval, tail_of, unbounded};
+use crate::arm::Arms;
+use crate::compare::question::{Boundary, Sides};
+use crate::error::Error;
+use crate::evidence::{Effect, Interval, Measure};
+use crate::special::normal::normal_quantile;
+use crate::special::root::find_root;
+use crate::telemetry::Events;
+
+/// Whether the canary's rate is above or below a boundary: [`difference`] for a [`Boundary::Difference`],
+/// [`conditional`] for a [`Boundary::Ratio`].
+///
+/// # Errors
+/// Those of the two; a [`Boundary::Superiority`], since events know no order of values.
+///
+/// ```
+/// use serinus::{Arms, compare::events, compare::question::Boundary, telemetry::Events};
+/// let crashes = Arms { baseline: Events::new(4, 190.0)?, canary: Events::new(3, 10.0)? }; // per instance and hour
+/// let p = events::sides(crashes, Boundary::Ratio(1.5))?.greater.value();
+/// assert!((p - 0.00702).abs() < 1e-5);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn sides(arms: Arms<Events>, boundary: Boundary) -> Result<Sides, Error> {
+    match boundary {
+        Boundary::Difference(d) => difference(arms, d),
+        Boundary::Ratio(r) => conditional(arms, r),
+        Boundary::Superiority(_) => Err(Error::value("events have no superiority")),
+    }
+}
+
+/// The conditional test of the ratio of the rates, canary over baseline, against `ratio`, as mid-p (Przyborowski and
+/// Wilenski 1940).
+///
+/// Given M events in both arms, the canary's number of them is binomial with M trials and the chance `pi = r e_canary
+/// / (r e_canary + e_baseline)`, e the exposures. `greater = P(X > x) + P(X = x)/2`, and `less` is the rest. The test
+/// with the whole `P(X = x)` never exceeds its level, and stays far below it with few events; the mid-p holds it on
+/// average, and is rarely above 1.1 times it.
+///
+/// # Errors
+/// `ratio` is not positive and finite.
+///
+/// ```
+/// use serinus::{Arms, compare::events, telemetry::Events};
+/// let arms = Arms { baseline: Events::new(0, 30.0)?, canary: Events::new(2, 10.0)? };
+/// let p = events::conditional(arms, 1.0)?.greater.value();
+/// assert!((p - 0.25 * 0.25 / 2.0).abs() < 1e-15);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn conditional(arms: Arms<Events>, ratio: f64) -> Result<Sides, Error> {
+    check_ratio(ratio)?;
+    if is_empty(arms) {
+        return Ok(Sides::NOTHING);
+    }
+    Ok(mid_p(arms.map(|events| events.count()), ratio, exposure_ratio(arms)))
+}
+
+/// Tests of the difference of the rates, canary minus baseline, against `difference`: the score test, and beside it an
+/// exact p value while events are few; the larger counts.
+///
+/// `z = (r_canary - r_baseline - d) / sqrt(r0/e_baseline + r1/e_canary)`, with r0 and r1 = r0 + d the most likely rates
+/// under the null, a quadratic (the Poisson counterpart of Miettinen and Nurminen 1985, section 4). The exact p value is
+/// that of [`counts::difference`](super::counts::difference), the arms being Poisson; beyond a mean of 100 events in
+/// both arms the score test decides alone.
+///
+/// # Errors
+/// `difference` is not finite.
+///
+/// ```
+/// use serinus::{Arms, compare::events, telemetry::Events};
+/// let arms = Arms { baseline: Events::new(150, 10.0)?, canary: Events::new(200, 10.0)? };
+/// let sides = events::difference(arms, 0.0)?;
+/// assert!((sides.greater.value() - 0.003_763_2).abs() < 1e-6); // z = 50 / sqrt(350)
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn difference(arms: Arms<Events>, difference: f64) -> Result<Sides, Error> {
+    if !difference.is_finite() {
+        return Err(Error::value(format!("difference {difference} of rates is not finite")));
+    }
+    if is_empty(arms) {
+        return Ok(Sides::NOTHING);
+    }
+    Ok(guarded(&null(arms, difference), arms.map(|events| events.count() as f64)))
+}
+
+/// The ratio of the rates, canary over baseline, with the interval of the ratios that [`conditional`] does not reject at
+/// half of what `level` leaves, on either side.
+///
+/// Without an event in the baseline there is no estimate and no upper limit; without one in the canary the lower limit
+/// is 0.
+///
+/// # Errors
+/// `level` is not between 0 and 1.
+///
+/// ```
+/// use serinus::{Arms, compare::events, telemetry::Events};
+/// let arms = Arms { baseline: Events::new(0, 30.0)?, canary: Events::new(2, 10.0)? };
+/// let effect = events::rate_ratio(arms, 0.9)?;
+/// assert_eq!((effect.estimate, effect.interval.high), (None, None));
+/// let pi = 0.1_f64.sqrt(); // pi^2 / 2 = 0.05
+/// assert!((effect.interval.low.unwrap() - 3.0 * pi / (1.0 - pi)).abs() < 1e-12);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn rate_ratio(arms: Arms<Events>, level: f64) -> Result<Effect, Error> {
+    let tail = tail_of(level)?;
+    let (mut estimate, mut interval) = (None, unbounded(level));
+    if let (Some(canary), Some(baseline)) = (arms.canary.rate(), arms.baseline.rate()) {
+        estimate = Some(canary / baseline).filter(|ratio| ratio.is_finite());
+        interval = ratio_interval(arms.map(|events| events.count()), exposure_ratio(arms), tail, level);
+    }
+    Ok(Effect { measure: Measure::RateRatio, estimate, interval })
+}
+
+/// The difference of the rates, canary minus baseline, with the interval of the differences that the score test does not
+/// reject at half of what `level` leaves, on either side.
+///
+/// Asymptotic: with fewer than about 5 events in an arm decide by [`difference`], whose p value may be larger than the
+/// interval suggests.
+///
+/// # Errors
+/// `level` is not between 0 and 1.
+///
+/// ```
+/// use serinus::{Arms, compare::events, telemetry::Events};
+/// let arms = Arms { baseline: Events::new(0, 10.0)?, canary: Events::new(0, 20.0)? };
+/// let effect = events::rate_difference(arms, 0.95)?;
+/// assert_eq!(effect.estimate, Some(0.0));
+/// assert!((effect.interval.low.unwrap() + 3.841459 / 10.0).abs() < 1e-6); // -z^2 / e_baseline
+/// assert!((effect.interval.high.unwrap() - 3.841459 / 20.0).abs() < 1e-6);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn rate_difference(arms: Arms<Events>, level: f64) -> Result<Effect, Error> {
+    let z = -normal_quantile(tail_of(level)?);
+    let (mut estimate, mut interval) = (None, unbounded(level));
+    if let (Some(canary), Some(baseline)) = (arms.canary.rate(), arms.baseline.rate()) {
+        let count = arms.map(|events| events.count() as f64);
+        let limit = |z: f64| find_root(f64::MIN, f64::MAX, |d| null(arms, d).z(count) <= z);
+        estimate = Some(canary - baseline).filter(|difference| difference.is_finite());
+        interval = Interval::new(limit(z), limit(-z), level);
+    }
+    Ok(Effect { measure: Measure::RateDifference, estimate, interval })
+}
+
+fn null(arms: Arms<Events>, difference: f64) -> Null {
+    Null { unit: Unit::Rates, size: arms.map(|events| events.exposure()), difference }
+}
+
+fn is_empty(arms: Arms<Events>) -> bool {
+    arms.baseline.exposure() == 0.0 || arms.canary.exposure() == 0.0
+}
+
+/// The baseline's exposure over the canary's, which is above 0; kept within what a float can divide by.
+fn exposure_ratio(arms: Arms<Events>) -> f64 {
+    (arms.baseline.exposure() / arms.canary.exposure()).clamp(f64::MIN_POSITIVE, 1e300)
+}
+
+/// Exact one-arm tails of the rate against an absolute limit: `greater` is P(X >= count), `less` P(X <= count), for a Poisson
+/// count at the limit.
+///
+/// # Errors
+/// A limit that is not positive and finite.
+pub fn limit_sides(events: Events, limit: f64) -> Result<Sides, Error> {
+    if !(limit > 0.0 && limit.is_finite()) {
+        return Err(Error::value(format!("limit {limit} is not a positive rate")));
+    }
+    if events.exposure() == 0.0 {
+        return Ok(Sides::NOTHING);
+    }
+    let at_limit = crate::special::binomial::Poisson::new(limit * events.exposure());
+    Ok(Sides {
+        greater: crate::evidence::PValue::saturating(at_limit.ln_upper(events.count() as f64)),
+        less: crate::evidence::PValue::saturating(at_limit.ln_lower(events.count() as f64)),
+    })
+}

@@ -1,0 +1,76 @@
+//! serinus decides whether a canary release is safe.
+//!
+//! Progressive delivery shows a change to a few users, compares their telemetry with that of a baseline, and goes on or rolls
+//! back. This crate is the comparison: an export and a [`Policy`](verdict::Policy) go in, a [`Report`](verdict::Report) comes
+//! out, with a [`Verdict`](verdict::Verdict), its reasons, and how sure it is. It is pure: no I/O, no clock, no threads.
+//!
+//! Data flow one way: what was observed ([`telemetry`]) becomes evidence ([`compare`], in the vocabulary of [`evidence`]),
+//! evidence becomes a verdict ([`verdict`]).
+//!
+#![cfg_attr(
+    all(feature = "json", feature = "yaml"),
+    doc = r##"
+```
+use serinus::telemetry::import::prometheus;
+use serinus::verdict::{Policy, Verdict};
+
+let policy = Policy::from_yaml(r#"
+apiVersion: serinus/v1
+arms: {by: version, baseline: v41, canary: v42}
+metrics:
+  - name: errors
+    kind: counts
+    bad: 'http_requests_total{code=~"5.."}'
+    total: http_requests_total
+    margin: {relative: 0.25, absolute: 0.001}
+"#)?.check()?;
+
+let export = prometheus::read(br#"{"status": "success", "data": {"resultType": "matrix", "result": [
+  {"metric": {"__name__": "http_requests_total", "version": "v41", "code": "200"}, "values": [[0, "0"], [60, "9990"]]},
+  {"metric": {"__name__": "http_requests_total", "version": "v41", "code": "500"}, "values": [[0, "0"], [60, "10"]]},
+  {"metric": {"__name__": "http_requests_total", "version": "v42", "code": "200"}, "values": [[0, "0"], [60, "950"]]},
+  {"metric": {"__name__": "http_requests_total", "version": "v42", "code": "500"}, "values": [[0, "0"], [60, "50"]]}
+]}}"#)?;
+
+let report = policy.judge(&policy.select(&export));
+assert_eq!(report.verdict, Verdict::Rollback);
+assert_eq!(report.deciding_metric(), Some("errors"));
+# Ok::<(), Box<dyn std::error::Error>>(())
+```
+"##
+)]
+//!
+//! # What a verdict means
+//!
+//! Each metric has a margin, and two questions are asked against it: is the canary worse by more than the margin (at level
+//! alpha, over all metrics together), and is it better than the margin (at level beta)? Harm shown is
+//! [`Rollback`](verdict::Verdict::Rollback); safety shown of every required metric is [`Promote`](verdict::Verdict::Promote);
+//! neither is [`Continue`](verdict::Verdict::Continue). Absence of evidence is never a pass.
+//!
+//! # Features
+//!
+//! - `json`: the reader of Prometheus' HTTP API, and `Policy::from_json`
+//! - `yaml`: `Policy::from_yaml`
+//!
+//! Without either, policies and series are built in code.
+
+pub mod arm;
+pub mod compare;
+pub mod error;
+pub mod evidence;
+mod special;
+pub mod telemetry;
+pub mod time;
+pub mod verdict;
+
+pub use arm::{Arm, Arms};
+pub use error::{Error, ErrorKind, PolicyErrors};
+pub use evidence::{Direction, EValue, Effect, Guarantee, Interval, Margin, Measure, PValue, Tolerance};
+pub use time::Timestamp;
+
+/// The crate's version, as reports carry it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[cfg(all(doctest, feature = "json", feature = "yaml"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,457 @@
+//! The binomial and the Poisson distribution: natural logarithms of single probabilities and of tails.
+//!
+//! - **One probability** by the saddle point form of Loader (2000): `b(k; n, p) = sqrt(n / (2 pi k (n-k))) exp(d(n) -
+//!   d(k) - d(n-k) - D(k, np) - D(n-k, nq))`, with d the error of Stirling's formula and `D(x, m) = x ln(x/m) + m - x`.
+//!   Nothing large cancels. np and nq are taken to twice the digits of a float, since `D` answers an error e of `np`
+//!   with `e (x - np)`.
+//! - **A tail beyond the mean** is that probability times a factor: the continued fraction of the incomplete beta
+//!   function (Didonato and Morris 1992, section 1; Lentz's method), for the Poisson distribution a sum of positive
+//!   terms. Both need about as many steps as there are standard deviations in eight. So with a variance above 400
+//!   the factor is an integral instead, `P(X >= k) = b(k) k/p * integral over s of exp(-E(s))`, from the incomplete
+//!   beta integral with `t = p - s`; E is a sum of terms of one sign, and the double exponential rule of Takahasi
+//!   and Mori (1974) takes 100 steps whatever n is.
+//! - **A tail that holds the mean** is one minus the other tail, by `log1p`.
+//!
+//! Relative error of a tail: below 1e-12 while the logarithm is above -1000, then a few units in the last place of the
+//! logarithm. Arguments are real: `P(X >= k)` stands for the incomplete beta function `I_p(k, n-k+1)`.
+
+use core::f64::consts::PI;
+
+use super::normal::{LN_SQRT_2PI, ln_normal_sf};
+
+/// The variance above which tails are integrated.
+const MANY: f64 = 400.0;
+
+/// A binomial distribution of n trials. `p` and `q` add to 1 with their low parts, to twice the digits of a float.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Binomial {
+    n: f64,
+    p: f64,
+    p_low: f64,
+    q: f64,
+    q_low: f64,
+}
+
+impl Binomial {
+    /// With success probability `p`, clamped to [0, 1].
+    pub(crate) fn new(n: f64, p: f64) -> Binomial {
+        let p = p.clamp(0.0, 1.0);
+        let q = 1.0 - p;
+        Binomial { n, p, p_low: 0.0, q, q_low: (1.0 - q) - p }
+    }
+
+    /// With success probability `a / (a + b)`: no digit is lost where one of the two is small. Both are at least 0, and
+    /// their sum is positive and finite.
+    pub(crate) fn with_odds(n: f64, a: f64, b: f64) -> Binomial {
+        let sum = a + b;
+        let sum_low = if a > b { (a - sum) + b } else { (b - sum) + a };
+        let divide = |x: f64| {
+            let share = x / sum;
+            (share, (libm::fma(-share, sum, x) - share * sum_low) / sum)
+        };
+        let ((p, p_low), (q, q_low)) = (divide(a), divide(b));
+        Binomial { n, p, p_low, q, q_low }
+    }
+
+    /// The distribution of the failures.
+    fn failures(self) -> Binomial {
+        Binomial { n: self.n, p: self.q, p_low: self.q_low, q: self.p, q_low: self.p_low }
+    }
+
+    /// np, and its low part.
+    fn mean(self) -> (f64, f64) {
+        let mean = self.n * self.p;
+        (mean, libm::fma(self.n, self.p, -mean) + self.n * self.p_low)
+    }
+
+    /// ln P(X = k).
+    pub(crate) fn ln_pmf(self, k: f64) -> f64 {
+        let Binomial { n, p, q, .. } = self;
+        let rest = n - k;
+        if !(k >= 0.0 && rest >= 0.0) {
+            return f64::NEG_INFINITY;
+        }
+        if k == 0.0 || rest == 0.0 {
+            return n * ln_share(if k == 0.0 { q } else { p }, if k == 0.0 { p } else { q });
+        }
+        if p == 0.0 || q == 0.0 {
+            return f64::NEG_INFINITY;
+        }
+        let ((np, np_low), (nq, nq_low)) = (self.mean(), self.failures().mean());
+        stirling_error(n)
+            - stirling_error(k)
+            - stirling_error(rest)
+            - deviance(k, np, np_low)
+            - deviance(rest, nq, nq_low)
+            + 0.5 * libm::log(n / (2.0 * PI * k * rest))
+    }
+
+    /// ln P(X >= k).
+    pub(crate) fn ln_upper(self, k: f64) -> f64 {
+        let Binomial { n, p, q, .. } = self;
+        if k <= 0.0 || k > n || p == 0.0 || q == 0.0 {
+            return if k <= 0.0 || (q == 0.0 && k <= n) { 0.0 } else { f64::NEG_INFINITY };
+        }
+        if k > n * p {
+            self.ln_beyond(k)
+        } else if k < 1.0 {
+            libm::log(libm::exp(self.ln_upper(k + 1.0)) + libm::exp(self.ln_pmf(k))).min(0.0)
+        } else {
+            libm::log1p(-libm::exp(self.failures().ln_beyond(n - k + 1.0)))
+        }
+    }
+
+    /// ln P(X <= k).
+    pub(crate) fn ln_lower(self, k: f64) -> f64 {
+        self.failures().ln_upper(self.n - k)
+    }
+
+    /// ln P(X >= k) for k above the mean.
+    fn ln_beyond(self, k: f64) -> f64 {
+        let Binomial { n, p, q, .. } = self;
+        let rest = n - k;
+        if rest <= 0.0 {
+            return self.ln_pmf(k);
+        }
+        let (mean, mean_low) = self.mean();
+        let excess = (k - mean) - mean_low;
+        if n * p * q <= MANY {
+            let fraction = beta_fraction(k, rest + 1.0, p, q, excess - p);
+            return self.ln_pmf(k) + libm::log(k * q / fraction);
+        }
+        // ln of (t/p)^(k-1) ((1-t)/q)^(n-k) at t = p - s
+        let slope = (excess - q) / (p * q);
+        let curvature = (k - 1.0) / (p * p) + rest / (q * q);
+        let factor = integrate(slope, curvature, p, |s| {
+            (k - 1.0) * log1p_less(-s / p) + rest * log1p_less(s / q) - slope * s
+        });
+        self.ln_pmf(k) + libm::log(k / p * factor)
+    }
+}
+
+/// A Poisson distribution, of whole numbers only.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Poisson {
+    mean: f64,
+}
+
+impl Poisson {
+    /// With a mean of at least 0.
+    pub(crate) fn new(mean: f64) -> Poisson {
+        Poisson { mean }
+    }
+
+    /// ln P(X = k).
+    pub(crate) fn ln_pmf(self, k: f64) -> f64 {
+        if k <= 0.0 || self.mean == 0.0 {
+            return if k == 0.0 { -self.mean } else { f64::NEG_INFINITY };
+        }
+        -stirling_error(k) - deviance(k, self.mean, 0.0) - 0.5 * libm::log(k) - LN_SQRT_2PI
+    }
+
+    /// ln P(X >= k).
+    pub(crate) fn ln_upper(self, k: f64) -> f64 {
+        if k <= 0.0 || self.mean == 0.0 {
+            return if k <= 0.0 { 0.0 } else { f64::NEG_INFINITY };
+        }
+        if k > self.mean { self.ln_above(k) } else { libm::log1p(-libm::exp(self.ln_below(k - 1.0))) }
+    }
+
+    /// ln P(X <= k).
+    pub(crate) fn ln_lower(self, k: f64) -> f64 {
+        if k < 0.0 || self.mean == 0.0 {
+            return if k < 0.0 { f64::NEG_INFINITY } else { 0.0 };
+        }
+        if k < self.mean { self.ln_below(k) } else { libm::log1p(-libm::exp(self.ln_above(k + 1.0))) }
+    }
+
+    /// ln P(X >= k) for k above the mean.
+    fn ln_above(self, k: f64) -> f64 {
+        let mean = self.mean;
+        let factor = if mean <= MANY {
+            sum_of_products(|j| mean / (k + j))
+        } else {
+            let slope = (k - 1.0 - mean) / mean;
+            let curvature = (k - 1.0) / (mean * mean);
+            k / mean * integrate(slope, curvature, mean, |s| (k - 1.0) * log1p_less(-s / mean) - slope * s)
+        };
+        self.ln_pmf(k) + libm::log(factor)
+    }
+
+    /// ln P(X <= k) for k below the mean.
+    fn ln_below(self, k: f64) -> f64 {
+        let mean = self.mean;
+        let factor = if mean <= MANY {
+            sum_of_products(|j| (k + 1.0 - j) / mean)
+        } else {
+            let slope = (mean - k) / mean;
+            let curvature = k / (mean * mean);
+            integrate(slope, curvature, f64::INFINITY, |s| k * log1p_less(s / mean) - slope * s)
+        };
+        self.ln_pmf(k) + libm::log(factor)
+    }
+}
+
+/// Either distribution, and quick tails that are not logarithms.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Law {
+    Binomial(Binomial),
+    Poisson(Poisson),
+}
+
+impl Law {
+    /// Of n trials, with the odds of success a to b.
+    pub(crate) fn binomial(n: f64, a: f64, b: f64) -> Law {
+        Law::Binomial(Binomial::with_odds(n, a, b))
+    }
+
+    /// With this mean.
+    pub(crate) fn poisson(mean: f64) -> Law {
+        Law::Poisson(Poisson::new(mean))
+    }
+
+    pub(crate) fn variance(self) -> f64 {
+        match self {
+            Law::Binomial(b) => b.n * b.p * b.q,
+            Law::Poisson(p) => p.mean,
+        }
+    }
+
+    /// A most probable value.
+    pub(crate) fn mode(self) -> f64 {
+        match self {
+            Law::Binomial(b) => libm::floor((b.n + 1.0) * b.p).min(b.n),
+            Law::Poisson(p) => libm::floor(p.mean),
+        }
+    }
+
+    /// `P(X = x + 1) / P(X = x)` for a step of 1, `P(X = x - 1) / P(X = x)` for one of -1.
+    pub(crate) fn step(self, x: f64, step: f64) -> f64 {
+        match self {
+            Law::Binomial(b) if step > 0.0 => (b.n - x) * b.p / ((x + 1.0) * b.q),
+            Law::Binomial(b) => x * b.q / ((b.n - x + 1.0) * b.p),
+            Law::Poisson(p) if step > 0.0 => p.mean / (x + 1.0),
+            Law::Poisson(p) => x / p.mean,
+        }
+    }
+
+    /// ln P(X = k).
+    pub(crate) fn ln_pmf(self, k: f64) -> f64 {
+        match self {
+            Law::Binomial(b) => b.ln_pmf(k),
+            Law::Poisson(p) => p.ln_pmf(k),
+        }
+    }
+
+    /// ln P(X >= k).
+    pub(crate) fn ln_upper(self, k: f64) -> f64 {
+        match self {
+            Law::Binomial(b) => b.ln_upper(k),
+            Law::Poisson(p) => p.ln_upper(k),
+        }
+    }
+
+    /// ln P(X <= k).
+    pub(crate) fn ln_lower(self, k: f64) -> f64 {
+        match self {
+            Law::Binomial(b) => b.ln_lower(k),
+            Law::Poisson(p) => p.ln_lower(k),
+        }
+    }
+
+    /// P(X >= k), for a variance above 400 within 1e-5 of itself.
+    pub(crate) fn upper(self, k: f64) -> f64 {
+        if self.variance() <= MANY {
+            libm::exp(self.ln_upper(k))
+        } else {
+            libm::exp(ln_normal_sf(self.normal_score(k - 1.0)))
+        }
+    }
+
+    /// P(X <= k), for a variance above 400 within 1e-5 of itself.
+    pub(crate) fn lower(self, k: f64) -> f64 {
+        if self.variance() <= MANY {
+            libm::exp(self.ln_lower(k))
+        } else {
+            libm::exp(ln_normal_sf(-self.normal_score(k)))
+        }
+    }
+
+    /// The z with P(Z <= z) about P(X <= k) (Peizer and Pratt 1968).
+    fn normal_score(self, k: f64) -> f64 {
+        let half = k + 0.5;
+        let (excess, distance, deviance, variance) = match self {
+            Law::Binomial(b) => {
+                let (mean, low) = b.mean();
+                let (other, other_low) = b.failures().mean();
+                let rest = b.n - half;
+                if half < 0.0 || rest < 0.0 {
+                    return if half < 0.0 { f64::NEG_INFINITY } else { f64::INFINITY };
+                }
+                let excess = (half - mean) - low;
+                let skew = 0.02 * (b.q / (k + 1.0) - b.p / (b.n - k) + (b.q - 0.5) / (b.n + 1.0));
+                let distance = excess + (b.q - b.p) / 6.0 + skew;
+                (
+                    excess,
+                    distance,
+                    deviance(half, mean, low) + deviance(rest, other, other_low),
+                    (b.n + 1.0 / 6.0) * b.p * b.q,
+                )
+            }
+            Law::Poisson(p) => {
+                if half < 0.0 {
+                    return f64::NEG_INFINITY;
+                }
+                let excess = half - p.mean;
+                (excess, excess + 1.0 / 6.0 + 0.02 / (k + 1.0), deviance(half, p.mean, 0.0), p.mean)
+            }
+        };
+        let ratio = if excess.abs() < 1e-6 {
+            1.0 / libm::sqrt(variance)
+        } else {
+            libm::sqrt(2.0 * deviance) / excess.abs()
+        };
+        distance * ratio
+    }
+}
+
+/// `1 + r(1) + r(1) r(2) + ...` for factors that fall below 1 and stay there.
+fn sum_of_products(ratio: impl Fn(f64) -> f64) -> f64 {
+    let (mut sum, mut term, mut j) = (1.0, 1.0, 1.0);
+    while j < 1e5 {
+        term *= ratio(j);
+        sum += term;
+        if term <= 1e-17 * sum {
+            break;
+        }
+        j += 1.0;
+    }
+    sum
+}
+
+/// The integral of exp(exponent(s)) from 0 to `end`, for an exponent that falls like `-slope s - curvature s^2/2` and
+/// is far below -40 at `end`.
+fn integrate(slope: f64, curvature: f64, end: f64, exponent: impl Fn(f64) -> f64) -> f64 {
+    const STEP: f64 = 1.0 / 8.0;
+    // where the exponent is about -1
+    let unit = 2.0 / (slope + libm::sqrt(slope * slope + 2.0 * curvature));
+    let mut sum = 0.0;
+    for i in -32..40 {
+        let v = f64::from(i) * STEP;
+        let shrink = libm::exp(-v);
+        let x = libm::exp(v - shrink);
+        let s = unit * x;
+        if s < end {
+            sum += x * (1.0 + shrink) * libm::exp(exponent(s));
+        }
+    }
+    sum * STEP * unit
+}
+
+/// `ln a`, where a + b = 1.
+fn ln_share(a: f64, b: f64) -> f64 {
+    if a > 0.5 { libm::log1p(-b) } else { libm::log(a) }
+}
+
+/// `ln(1 + u) - u`, exact also for small u.
+fn log1p_less(u: f64) -> f64 {
+    if u.abs() > 0.2 {
+        return libm::log1p(u) - u;
+    }
+    let r = u / (2.0 + u);
+    r * (2.0 * atanh_rest(r) - u)
+}
+
+/// `atanh(r) / r - 1` by its series, for small r.
+fn atanh_rest(r: f64) -> f64 {
+    let square = r * r;
+    let (mut power, mut sum, mut odd) = (square, 0.0, 3.0);
+    while power > 1e-18 * sum {
+        sum += power / odd;
+        power *= square;
+        odd += 2.0;
+    }
+    sum
+}
+
+/// `x ln(x/m) + m - x` for positive x and m, m with a low part (Loader's bd0).
+fn deviance(x: f64, m: f64, m_low: f64) -> f64 {
+    let excess = x - m;
+    let low = -m_low * excess / m;
+    if excess.abs() < 0.1 * (x + m) {
+        let r = excess / (x + m);
+        // x ln(x/m) = 2 x atanh(r)
+        excess * r + 2.0 * x * r * atanh_rest(r) + low
+    } else {
+        x * libm::log(x / m) - excess + low
+    }
+}
+
+/// `ln gamma(x+1) - (x + 1/2) ln x + x - ln sqrt(2 pi)` for x > 0.
+fn stirling_error(x: f64) -> f64 {
+    if x >= 15.0 {
+        let w = 1.0 / (x * x);
+        return (1.0 / 12.0
+            - w * (1.0 / 360.0
+                - w * (1.0 / 1260.0 - w * (1.0 / 1680.0 - w * (1.0 / 1188.0 - w * (691.0 / 360_360.0))))))
+            / x;
+    }
+    let floor = libm::floor(x);
+    if x == floor {
+        return STIRLING_ERRORS.get(floor as usize).copied().unwrap_or_default();
+    }
+    let (mut up, mut x) = (0.0, x);
+    while x < 15.0 {
+        up += (x + 0.5) * libm::log1p(1.0 / x) - 1.0;
+        x += 1.0;
+    }
+    up + stirling_error(x)
+}
+
+/// For whole numbers below 15 (mpmath 1.3.0, 50 digits); 0 is not asked for.
+const STIRLING_ERRORS: [f64; 15] = [
+    0.0,
+    0.081_061_466_795_327_26,
+    0.041_340_695_955_409_294,
+    0.027_677_925_684_998_34,
+    0.020_790_672_103_765_093,
+    0.016_644_691_189_821_193,
+    0.013_876_128_823_070_748,
+    0.011_896_709_945_891_77,
+    0.010_411_265_261_972_096,
+    0.009_255_462_182_712_733,
+    0.008_330_563_433_362_871,
+    0.007_573_675_487_951_841,
+    0.006_942_840_107_209_53,
+    0.006_408_994_188_004_207,
+    0.005_951_370_112_758_848,
+];
+
+/// The continued fraction F with `I_x(a, b) = x^a (1 - x)^b / B(a, b) / F`, for `excess = a - (a + b) x` above 0: all
+/// its terms are positive while there are any of note.
+fn beta_fraction(a: f64, b: f64, x: f64, y: f64, excess: f64) -> f64 {
+    let guard = |v: f64| if v.abs() < 1e-300 { 1e-300 } else { v };
+    let mut fraction = guard(a * (excess + 1.0) / (a + 1.0));
+    let (mut c, mut d) = (fraction, 0.0);
+    for m in 1..5_000 {
+        let m = f64::from(m);
+        let twice = a + 2.0 * m;
+        let step = m * (b - m) * x / (twice - 1.0);
+        let above = step * x * (a + m - 1.0) / (twice - 1.0) * (a + b + m - 1.0);
+        let below = m + step + (a + m) * (excess + 1.0 + m * (1.0 + y)) / (twice + 1.0);
+        d = 1.0 / guard(below + above * d);
+        c = guard(below + above / c);
+        fraction *= c * d;
+        if (c * d - 1.0).abs() <= f64::EPSILON {
+            break;
+        }
+    }
+    fraction
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Binomial, Poisson};
+
+    include!("binomial_cases.rs");
+}

@@ -1,0 +1,10 @@
+//! Tails and quantiles that never underflow, and the search for a root.
+//!
+//! Every transcendental function of the crate goes through here or through `libm`, whose results have the same bits
+//! on every target. Tails are natural logarithms and are computed as tails, never as one minus a distribution
+//! function.
+
+pub(crate) mod binomial;
+pub(crate) mod normal;
+pub(crate) mod root;
+pub(crate) mod student;

@@ -1,0 +1,74 @@
+//! Bad of total.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// How many of an arm's requests were bad: errors, slow requests, failed checkouts.
+///
+/// ```
+/// use serinus::telemetry::Counts;
+/// let errors = Counts::new(3, 1_000)?;
+/// assert_eq!(errors.share(), Some(0.003));
+/// # Ok::<(), serinus::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
+pub struct Counts {
+    bad: u64,
+    total: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    bad: u64,
+    total: u64,
+}
+
+impl TryFrom<Unchecked> for Counts {
+    type Error = Error;
+    fn try_from(counts: Unchecked) -> Result<Counts, Error> {
+        Counts::new(counts.bad, counts.total)
+    }
+}
+
+impl Counts {
+    /// From the number of bad ones and of all.
+    ///
+    /// # Errors
+    /// More bad than there are, or more than 2^53 (beyond which a float cannot count them).
+    pub fn new(bad: u64, total: u64) -> Result<Counts, Error> {
+        if bad > total {
+            return Err(Error::value(format!("{bad} bad of {total}")).at("counts"));
+        }
+        if total > super::MAX_COUNT {
+            return Err(Error::value(format!("total {total} is beyond 2^53")).at("counts"));
+        }
+        Ok(Counts { bad, total })
+    }
+
+    /// The bad ones.
+    #[must_use]
+    pub fn bad(&self) -> u64 {
+        self.bad
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Bad over total; `None` where there was nothing.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        (self.total > 0).then(|| self.bad as f64 / self.total as f64)
+    }
+
+    /// The good ones taken for the bad.
+    #[must_use]
+    pub fn complement(&self) -> Counts {
+        Counts { bad: self.total - self.bad, total: self.total }
+    }
+}

@@ -1,0 +1,26 @@
+//! What was observed, before any question is asked of it.
+//!
+//! Two layers. The validated types are what tests take: [`Samples`], [`Counts`], [`Events`], [`Histogram`]; each is
+//! checked once at its door. Below them, a [`SeriesSet`] is what a monitoring system exports: labels and points,
+//! nothing decided. A [`Selector`] picks series from it, and [`counter`] turns counters into amounts.
+
+pub mod counter;
+mod counts;
+mod events;
+mod histogram;
+pub mod import;
+mod quality;
+mod samples;
+mod selector;
+mod set;
+
+pub use counts::Counts;
+pub use events::Events;
+pub use histogram::Histogram;
+pub use quality::Quality;
+pub use samples::Samples;
+pub use selector::{Match, Matcher, Selector};
+pub use set::{Labels, Point, SeriesSet};
+
+/// Beyond this a float no longer counts one by one.
+pub(crate) const MAX_COUNT: u64 = 1 << 53;

@@ -1,0 +1,324 @@
+//! A policy whose every part has been checked: the only thing that a judge accepts.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    arm::{Arm, Arms},
+    error::PolicyErrors,
+    evidence::{Direction, Margin},
+    telemetry::{Match, Matcher, Selector},
+    verdict::{
+        judge,
+        policy::{API_VERSION, Above, Kind, Limit, MetricPolicy, Policy, Problems, Question, Role, Unit},
+        report::Report,
+        select::{self, Telemetry},
+    },
+};
+use crate::{error::Error, telemetry::SeriesSet};
+
+/// A policy that holds together. Made by [`Policy::check`].
+#[derive(Debug, Clone)]
+pub struct CheckedPolicy {
+    policy: Policy,
+    metrics: Vec<Metric>,
+}
+
+impl CheckedPolicy {
+    /// Picks each metric's series from an export and turns them into what its test takes. What is missing or cannot be is
+    /// kept with its metric, for the report.
+    #[must_use]
+    pub fn select(&self, export: &SeriesSet) -> Telemetry {
+        select::select(self, export)
+    }
+
+    /// Judges the canary. Never fails: faults of the telemetry are in the report.
+    pub fn judge(&self, telemetry: &Telemetry) -> Report {
+        judge::judge(self, telemetry)
+    }
+
+    /// The policy as it was written.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// A digest of the policy (64 bits, FNV-1a, over its canonical form in this version of the crate), for the log.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let canonical = format!("{:?}", self.policy);
+        let hash = canonical.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        format!("{hash:016x}")
+    }
+
+    pub(super) fn metrics(&self) -> &[Metric] {
+        &self.metrics
+    }
+
+    pub(super) fn new(policy: &Policy) -> Result<CheckedPolicy, PolicyErrors> {
+        let mut problems = Problems::default();
+        problems.require(
+            policy.api_version == API_VERSION,
+            "apiVersion",
+            format!("{:?} is not {API_VERSION:?}", policy.api_version),
+        );
+        for (path, level) in [("alpha", policy.alpha), ("beta", policy.beta)] {
+            problems.require(level > 0.0 && level < 0.5, path, format!("{level} is not in (0, 0.5)"));
+        }
+        problems.require(
+            policy.arms.baseline != policy.arms.canary,
+            "arms",
+            format!("both arms have the value {:?}", policy.arms.canary),
+        );
+        problems.require(!policy.arms.by.is_empty(), "arms.by", "no label");
+        problems.require(!policy.metrics.is_empty(), "metrics", "no metric");
+        problems.require(
+            policy.metrics.is_empty() || policy.metrics.iter().any(|m| m.role == Role::Required),
+            "metrics",
+            "no metric is required, so nothing could ever be promoted",
+        );
+        if let Some(deadline) = policy.deadline {
+            problems.require(
+                deadline > policy.warmup,
+                "deadline",
+                "not later than the end of the warm-up, so nothing could ever be decided",
+            );
+        }
+        let mut names = BTreeSet::new();
+        let mut metrics = Vec::new();
+        for (i, metric) in policy.metrics.iter().enumerate() {
+            let path = format!("metrics[{i}]");
+            problems.require(!metric.name.trim().is_empty(), format!("{path}.name"), "no name");
+            problems.require(
+                names.insert(metric.name.as_str()),
+                format!("{path}.name"),
+                format!("{:?} names another metric too", metric.name),
+            );
+            metrics.extend(check_metric(policy, metric, &path, &mut problems));
+        }
+        match problems.finish() {
+            Some(errors) => Err(errors),
+            None => Ok(CheckedPolicy { policy: policy.clone(), metrics }),
+        }
+    }
+}
+
+/// One metric, with its parts as its kind needs them.
+#[derive(Debug, Clone)]
+pub(super) struct Metric {
+    pub(super) name: String,
+    pub(super) source: Source,
+    pub(super) ask: Ask,
+    pub(super) direction: Direction,
+    pub(super) margin: Margin,
+    pub(super) limit: Limit,
+    pub(super) role: Role,
+    pub(super) critical: bool,
+    pub(super) born_at_zero: bool,
+    pub(super) unit: Option<Unit>,
+}
+
+/// Where a metric's telemetry comes from; each selector with its text and one form an arm.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    Counts { bad: ArmSelector, total: ArmSelector },
+    Events { count: ArmSelector, per: Option<ArmSelector> },
+    Samples,
+    Histogram { buckets: ArmSelector },
+}
+
+/// What is asked of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Ask {
+    Rate,
+    Shift,
+    Exceedance(Threshold),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Threshold {
+    Quantile(f64),
+    Value(f64),
+}
+
+/// A selector as written, and with each arm's condition.
+#[derive(Debug, Clone)]
+pub(super) struct ArmSelector {
+    pub(super) text: String,
+    pub(super) arms: Arms<Selector>,
+}
+
+fn check_metric(
+    policy: &Policy,
+    metric: &MetricPolicy,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<Metric> {
+    let source = check_source(policy, metric, path, problems);
+    let ask = check_question(metric, path, problems);
+    let margin = check_margin(metric, path, problems);
+    let limit = check_limit(metric, path, problems);
+    Some(Metric {
+        name: metric.name.clone(),
+        source: source?,
+        ask: ask?,
+        direction: metric.direction,
+        margin,
+        limit,
+        role: metric.role,
+        critical: metric.critical,
+        born_at_zero: metric.born_at_zero,
+        unit: metric.unit,
+    })
+}
+
+/// Reads the selectors that the kind needs, and names those that it does not take.
+fn check_source(
+    policy: &Policy,
+    metric: &MetricPolicy,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<Source> {
+    let (needed, optional): (&[&str], &[&str]) = match metric.kind {
+        Kind::Counts => (&["bad", "total"], &[]),
+        Kind::Events => (&["value"], &["per"]),
+        Kind::Histogram => (&["value"], &[]),
+        Kind::Samples => (&[], &[]),
+    };
+    let fields =
+        [("bad", &metric.bad), ("total", &metric.total), ("value", &metric.value), ("per", &metric.per)];
+    let mut selectors = [None, None, None, None];
+    for ((field, text), selector) in fields.into_iter().zip(&mut selectors) {
+        let path = format!("{path}.{field}");
+        match text {
+            Some(_) if !needed.contains(&field) && !optional.contains(&field) => {
+                problems.add(path, format!("not a field of kind {}", name_of(metric.kind)));
+            }
+            Some(text) => match arm_selector(policy, metric, text) {
+                Ok(parsed) => *selector = Some(parsed),
+                Err(error) => problems.push(error.at(path)),
+            },
+            None if needed.contains(&field) => {
+                problems.add(path, format!("kind {} needs a selector here", name_of(metric.kind)));
+            }
+            None => {}
+        }
+    }
+    problems.require(
+        metric.kind != Kind::Samples || metric.by.is_none(),
+        format!("{path}.by"),
+        "not a field of kind samples",
+    );
+    let [bad, total, value, per] = selectors;
+    match metric.kind {
+        Kind::Counts => Some(Source::Counts { bad: bad?, total: total? }),
+        Kind::Events => Some(Source::Events { count: value?, per }),
+        Kind::Histogram => Some(Source::Histogram { buckets: value? }),
+        Kind::Samples => Some(Source::Samples),
+    }
+}
+
+fn arm_selector(policy: &Policy, metric: &MetricPolicy, text: &str) -> Result<ArmSelector, Error> {
+    let selector: Selector = text.parse()?;
+    let label = metric.by.as_ref().unwrap_or(&policy.arms.by);
+    let arm = |arm: Arm| {
+        let value = if arm == Arm::Baseline { &policy.arms.baseline } else { &policy.arms.canary };
+        Matcher::new(label, Match::Equal, value).map(|matcher| selector.and(matcher))
+    };
+    let arms = Arms { baseline: arm(Arm::Baseline)?, canary: arm(Arm::Canary)? };
+    Ok(ArmSelector { text: selector.to_string(), arms })
+}
+
+fn check_question(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> Option<Ask> {
+    if matches!(metric.kind, Kind::Counts | Kind::Events) {
+        let message = format!("not a field of kind {}", name_of(metric.kind));
+        problems.require(metric.question.is_none(), format!("{path}.question"), &message);
+        problems.require(metric.above.is_none(), format!("{path}.above"), &message);
+        return Some(Ask::Rate);
+    }
+    match (metric.question.unwrap_or(Question::Shift), metric.above) {
+        (Question::Shift, None) => Some(Ask::Shift),
+        (Question::Shift, Some(_)) => {
+            problems.add(format!("{path}.above"), "only of the question exceedance");
+            None
+        }
+        (Question::Exceedance, Some(Above { quantile: Some(q), value: None })) if q > 0.0 && q < 1.0 => {
+            Some(Ask::Exceedance(Threshold::Quantile(q)))
+        }
+        (Question::Exceedance, Some(Above { quantile: None, value: Some(v) })) if v.is_finite() => {
+            Some(Ask::Exceedance(Threshold::Value(v)))
+        }
+        (Question::Exceedance, _) => {
+            let message = "an exceedance needs either a quantile in (0, 1) or a finite value";
+            problems.add(format!("{path}.above"), message);
+            None
+        }
+    }
+}
+
+/// Whether the metric is a share, in [0, 1]: of counts, or of values above a threshold.
+fn is_share(metric: &MetricPolicy) -> bool {
+    metric.kind == Kind::Counts || metric.question == Some(Question::Exceedance)
+}
+
+fn check_margin(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> Margin {
+    let path = format!("{path}.margin");
+    let margin = metric.margin.unwrap_or_default();
+    if margin == Margin::default() {
+        problems.add(path, "no margin: with none, nothing could ever be shown safe");
+        return margin;
+    }
+    let shift = !is_share(metric) && metric.kind != Kind::Events;
+    let downwards = metric.direction != Direction::HigherIsWorse;
+    // Each part with the value that it must stay below.
+    let parts = [
+        ("relative", margin.relative, if downwards { 1.0 } else { f64::INFINITY }),
+        ("absolute", margin.absolute, if is_share(metric) { 1.0 } else { f64::INFINITY }),
+        ("superiority", margin.superiority, 0.5),
+    ];
+    for (name, part, below) in parts {
+        if let Some(value) = part {
+            problems.require(
+                value > 0.0 && value < below,
+                format!("{path}.{name}"),
+                format!("{value} is not in (0, {below})"),
+            );
+        }
+    }
+    if margin.superiority.is_some() {
+        problems.require(shift, format!("{path}.superiority"), "only of the question shift");
+        problems.require(
+            margin.relative.is_none() && margin.absolute.is_none(),
+            format!("{path}.superiority"),
+            "stands alone: the larger of it and another margin is not defined",
+        );
+    }
+    margin
+}
+
+fn check_limit(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> Limit {
+    let Some(limit) = metric.limit else { return Limit::default() };
+    let path = format!("{path}.limit");
+    let of_a_rate = is_share(metric) || metric.kind == Kind::Events;
+    problems.require(of_a_rate, &path, "only of a share or a rate");
+    problems.require(limit != Limit::default(), &path, "neither max nor min");
+    let most = if is_share(metric) { 1.0 } else { f64::INFINITY };
+    let sides = [("max", limit.max, Direction::LowerIsWorse), ("min", limit.min, Direction::HigherIsWorse)];
+    for (name, value, contrary) in sides {
+        let Some(value) = value else { continue };
+        let path = format!("{path}.{name}");
+        problems.require(value > 0.0 && value < most, &path, format!("{value} is not in (0, {most})"));
+        problems.require(metric.direction != contrary, path, "on the side that is better");
+    }
+    limit
+}
+
+fn name_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Counts => "counts",
+        Kind::Events => "events",
+        Kind::Samples => "samples",
+        Kind::Histogram => "histogram",
+    }
+}

@@ -1,0 +1,129 @@
+//! From the metrics to one verdict.
+
+use crate::{
+    error::Error,
+    evidence::PValue,
+    verdict::{
+        policy::Role,
+        report::{Assessment, Classification, Code, Reason, Verdict},
+    },
+};
+
+/// What combining needs to know of a metric beside its assessment.
+pub(super) struct Standing {
+    /// Both arms are shown to be beyond the limit.
+    pub(super) both_beyond: bool,
+    /// The limit makes the harm, if there is one.
+    pub(super) by_limit: bool,
+    /// No amount of the same traffic can decide; why.
+    pub(super) undecidable: Option<Error>,
+}
+
+/// One metric as the combination sees it.
+pub(super) type Standings<'a> = &'a [(Assessment, Standing)];
+
+/// The verdict and its reasons, most important first.
+///
+/// Shown harm comes before all that can only block a promotion; then what is wrong outside the comparison; then the
+/// promotion; then why there is none.
+pub(super) fn combine(metrics: Standings, deadline_passed: bool) -> (Verdict, Vec<Reason>) {
+    let harm = harm_shown(metrics);
+    if !harm.is_empty() {
+        return (Verdict::Rollback, harm);
+    }
+    let outside = outside_the_comparison(metrics);
+    if !outside.is_empty() {
+        return (Verdict::Hold, outside);
+    }
+    let waiting: Vec<_> =
+        required(metrics).filter(|(a, _)| a.classification != Classification::Pass).collect();
+    if waiting.is_empty() {
+        let names: Vec<&str> = required(metrics).map(|(a, _)| a.metric.as_str()).collect();
+        let text = format!("shown to be no worse than the margin: {}", names.join(", "));
+        return (Verdict::Promote, vec![Reason { code: Code::SafetyShown, metric: None, text }]);
+    }
+    let reasons = waiting.iter().map(|(a, standing)| undecided(a, standing));
+    let mut reasons: Vec<Reason> = reasons.collect();
+    // What cannot be decided comes first.
+    reasons.sort_by_key(|reason| reason.code != Code::Undecidable);
+    if deadline_passed {
+        let text = "the deadline has passed".to_string();
+        reasons.insert(0, Reason { code: Code::DeadlineReached, metric: None, text });
+        return (Verdict::Inconclusive, reasons);
+    }
+    let hopeless = reasons.iter().any(|reason| reason.code == Code::Undecidable);
+    (if hopeless { Verdict::Inconclusive } else { Verdict::Continue }, reasons)
+}
+
+fn required<'a>(metrics: Standings<'a>) -> impl Iterator<Item = &'a (Assessment, Standing)> {
+    metrics.iter().filter(|(a, _)| a.role == Role::Required)
+}
+
+fn harm_shown(metrics: Standings) -> Vec<Reason> {
+    let mut harmful: Vec<&(Assessment, Standing)> = metrics
+        .iter()
+        .filter(|(a, _)| a.role.can_roll_back() && matches!(a.classification, Classification::Fail(_)))
+        .collect();
+    let p = |a: &Assessment| a.harm_adjusted.unwrap_or(PValue::ONE).ln();
+    let raw = |a: &Assessment| a.harm.unwrap_or(PValue::ONE).ln();
+    harmful.sort_by(|(a, _), (b, _)| p(a).total_cmp(&p(b)).then(raw(a).total_cmp(&raw(b))));
+    harmful
+        .into_iter()
+        .map(|(a, standing)| {
+            let (code, what) = if standing.by_limit {
+                (Code::LimitExceeded, "beyond its limit in the canary, and worse than the baseline")
+            } else {
+                (Code::HarmShown, "worse than its margin")
+            };
+            let p = a.harm_adjusted.unwrap_or(PValue::ONE);
+            reason(code, a, format!("{} is {what} (p {p})", a.metric))
+        })
+        .collect()
+}
+
+fn outside_the_comparison(metrics: Standings) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    for (a, standing) in metrics {
+        if standing.both_beyond && a.role.can_roll_back() {
+            let text = format!("{} is beyond its limit in both arms, with no difference shown", a.metric);
+            reasons.push(reason(Code::CommonCause, a, text));
+        }
+    }
+    for (a, _) in required(metrics) {
+        match a.classification {
+            Classification::NoData(arm) => {
+                let place = arm.map_or("any arm".to_string(), |arm| format!("the {arm}"));
+                reasons.push(reason(Code::NoData, a, format!("{} has no telemetry in {place}", a.metric)));
+            }
+            Classification::Error => {
+                let why = a.notes.last().map_or("", String::as_str);
+                reasons.push(reason(
+                    Code::TelemetryError,
+                    a,
+                    format!("{} cannot be judged: {why}", a.metric),
+                ));
+            }
+            _ => {}
+        }
+    }
+    reasons
+}
+
+fn undecided(a: &Assessment, standing: &Standing) -> Reason {
+    if let Some(error) = &standing.undecidable {
+        return reason(
+            Code::Undecidable,
+            a,
+            format!("{} cannot be decided by more of this traffic: {error}", a.metric),
+        );
+    }
+    let text = match a.traffic_needed {
+        Some(factor) => format!("{} is not decided yet; about {factor} times this traffic would", a.metric),
+        None => format!("{} is not decided yet", a.metric),
+    };
+    reason(Code::NotEnoughYet, a, text)
+}
+
+fn reason(code: Code, a: &Assessment, text: String) -> Reason {
+    Reason { code, metric: Some(a.metric.clone()), text }
+}

@@ -1,0 +1,189 @@
+//! The offline judge: one look at a finished export.
+
+use crate::{
+    compare::multiplicity::holm,
+    error::Error,
+    evidence::PValue,
+    verdict::{
+        assess::{Answers, Assessed, Evidence, answers_at, assess},
+        checked::{CheckedPolicy, Metric},
+        combine::{Standing, combine},
+        report::{Assessment, Classification, Report},
+        select::{Missing, Observed, Telemetry},
+    },
+};
+
+/// Traffic is imagined up to this many times what was seen, before a metric is called undecidable.
+const MOST_TRAFFIC: u64 = 1 << 12;
+
+pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
+    let (alpha, beta) = (policy.policy().alpha, policy.policy().beta);
+    let found: Vec<Found> =
+        policy.metrics().iter().map(|metric| Found::new(metric, telemetry, alpha)).collect();
+
+    // One family: all that can roll back, those without telemetry included, so that it is fixed before the data.
+    let family: Vec<usize> = (0..found.len()).filter(|&i| found[i].metric.role.can_roll_back()).collect();
+    let own = |found: &Found| found.answers().map_or(PValue::ONE, |a| a.harm);
+    let mut adjusted: Vec<PValue> = found.iter().map(own).collect();
+    let harm: Vec<PValue> = family.iter().map(|&i| adjusted[i]).collect();
+    for (&i, p) in family.iter().zip(holm(&harm)) {
+        adjusted[i] = p;
+    }
+
+    let size = family.len().max(1) as u64;
+    let metrics: Vec<(Assessment, Standing)> = found
+        .into_iter()
+        .zip(adjusted)
+        .map(|(found, adjusted)| found.conclude(adjusted, size, alpha, beta))
+        .collect();
+    let due =
+        policy.policy().deadline.zip(telemetry.start).map(|(deadline, start)| start.saturating_add(deadline));
+    let deadline_passed = due.zip(telemetry.end).is_some_and(|(due, end)| end >= due);
+    let (verdict, reasons) = combine(&metrics, deadline_passed);
+    Report {
+        schema: 1,
+        version: crate::VERSION.into(),
+        policy: policy.digest(),
+        verdict,
+        reasons,
+        alpha,
+        beta,
+        start: telemetry.start,
+        end: telemetry.end,
+        warmup: policy.policy().warmup,
+        metrics: metrics.into_iter().map(|(assessment, _)| assessment).collect(),
+    }
+}
+
+/// One metric, before the others are known.
+struct Found<'a> {
+    metric: &'a Metric,
+    observed: Option<&'a Observed>,
+    outcome: Result<Assessed, Missing>,
+    assessment: Assessment,
+}
+
+impl<'a> Found<'a> {
+    fn new(metric: &'a Metric, telemetry: &'a Telemetry, alpha: f64) -> Found<'a> {
+        let mut assessment = Assessment {
+            metric: metric.name.clone(),
+            role: metric.role,
+            critical: metric.critical,
+            classification: Classification::NoData(None),
+            method: String::new(),
+            guarantee: None,
+            assumptions: Vec::new(),
+            unit: metric.unit,
+            arms: None,
+            threshold: None,
+            effects: Vec::new(),
+            margin: metric.margin,
+            limit: metric.limit,
+            harm: None,
+            harm_adjusted: None,
+            safety: None,
+            bounds: None,
+            bucket_ratio: None,
+            coarse: false,
+            traffic_needed: None,
+            matched: Vec::new(),
+            quality: crate::arm::Arms::default(),
+            notes: Vec::new(),
+        };
+        let mut observed = None;
+        let outcome = match telemetry.metric(&metric.name) {
+            None => Err(Missing::NoData(None)),
+            Some(found) => {
+                assessment.matched.clone_from(&found.matched);
+                assessment.quality = found.quality;
+                assessment.notes.clone_from(&found.notes);
+                match &found.observed {
+                    Err(missing) => Err(missing.clone()),
+                    Ok(seen) => {
+                        observed = Some(seen);
+                        // Intervals that agree with the harm question: two-sided at twice its level.
+                        assess(metric, seen, 1.0 - 2.0 * alpha).map_err(Missing::Error)
+                    }
+                }
+            }
+        };
+        Found { metric, observed, outcome, assessment }
+    }
+
+    fn answers(&self) -> Option<&Answers> {
+        match &self.outcome {
+            Ok(Assessed::Evidence(evidence)) => Some(&evidence.answers),
+            _ => None,
+        }
+    }
+
+    fn conclude(mut self, adjusted: PValue, family: u64, alpha: f64, beta: f64) -> (Assessment, Standing) {
+        let mut standing = Standing { both_beyond: false, by_limit: false, undecidable: None };
+        let assessment = &mut self.assessment;
+        match self.outcome {
+            Err(Missing::NoData(arm)) => assessment.classification = Classification::NoData(arm),
+            Err(Missing::Error(error)) => {
+                assessment.classification = Classification::Error;
+                assessment.notes.push(error.to_string());
+            }
+            Ok(Assessed::Empty(arms)) => {
+                assessment.classification = Classification::Inconclusive;
+                assessment.arms = Some(arms);
+                assessment.notes.push("an arm has no traffic yet".into());
+            }
+            Ok(Assessed::Unanswerable(error)) => {
+                assessment.classification = Classification::Inconclusive;
+                assessment.notes.push(error.to_string());
+                standing.undecidable = Some(error);
+            }
+            Ok(Assessed::Evidence(evidence)) => {
+                let answers = evidence.answers;
+                write(assessment, *evidence);
+                assessment.harm_adjusted = self.metric.role.can_roll_back().then_some(adjusted);
+                let harmful = |p: PValue| p.rejects(alpha);
+                let safe = |a: &Answers| a.safety.rejects(beta) && !a.canary_beyond;
+                standing.by_limit = answers.by_limit;
+                assessment.classification = if harmful(adjusted) {
+                    Classification::Fail(answers.way)
+                } else if safe(&answers) {
+                    Classification::Pass
+                } else {
+                    Classification::Inconclusive
+                };
+                standing.both_beyond = !harmful(adjusted)
+                    && answers.beyond.is_some_and(|arms| harmful(arms.baseline) && harmful(arms.canary));
+                if assessment.classification == Classification::Inconclusive
+                    && let Some(observed) = self.observed
+                    && !matches!(observed, Observed::Samples(_))
+                {
+                    let decides = |a: &Answers| harmful(a.harm.times(family)) || safe(a);
+                    let factors = core::iter::successors(Some(2_u64), |f| f.checked_mul(2));
+                    let needed = factors.take_while(|f| *f <= MOST_TRAFFIC).find(|&factor| {
+                        answers_at(self.metric, observed, factor).is_some_and(|a| decides(&a))
+                    });
+                    assessment.traffic_needed = needed.map(|f| f as f64);
+                    if needed.is_none() {
+                        standing.undecidable = Some(Error::telemetry(format!(
+                            "at the values seen, even {MOST_TRAFFIC} times the traffic shows neither harm nor safety"
+                        )));
+                    }
+                }
+            }
+        }
+        (self.assessment, standing)
+    }
+}
+
+fn write(assessment: &mut Assessment, evidence: Evidence) {
+    assessment.method = evidence.method.into();
+    assessment.guarantee = Some(evidence.guarantee);
+    assessment.assumptions = evidence.assumptions;
+    assessment.arms = Some(evidence.arms);
+    assessment.threshold = evidence.threshold;
+    assessment.effects = evidence.effects;
+    assessment.harm = Some(evidence.answers.harm);
+    assessment.safety = Some(evidence.answers.safety);
+    assessment.bounds = evidence.bounds;
+    assessment.bucket_ratio = evidence.bucket_ratio;
+    assessment.coarse = evidence.coarse;
+}

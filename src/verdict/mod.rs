@@ -1,0 +1,19 @@
+//! From a policy and telemetry to a verdict, with its reasons.
+//!
+//! [`Policy`] is what people write; [`Policy::check`] returns every problem at once, or a [`CheckedPolicy`], which
+//! [`select`](CheckedPolicy::select)s its metrics from an export and [`judge`](CheckedPolicy::judge)s them. The [`Report`]
+//! says what was found, why, and how sure it is.
+
+mod assess;
+mod checked;
+mod combine;
+mod judge;
+mod policy;
+mod report;
+mod select;
+mod table;
+
+pub use checked::CheckedPolicy;
+pub use policy::{API_VERSION, Above, ArmLabels, Kind, Limit, MetricPolicy, Policy, Question, Role, Unit};
+pub use report::{Assessment, Classification, Code, Reason, Report, Summary, Verdict, Way};
+pub use select::{Matched, MetricTelemetry, Missing, Observed, Telemetry};

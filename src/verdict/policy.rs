@@ -1,0 +1,283 @@
+//! The policy: plain data that people write, and the check that turns it into what a judge accepts.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, ErrorKind, PolicyErrors},
+    evidence::{Direction, Margin},
+    time::span,
+    verdict::checked::CheckedPolicy,
+};
+
+/// The only version there is.
+pub const API_VERSION: &str = "serinus/v1";
+
+/// What is asked of a canary, as it stands in a file. Unknown fields are refused.
+///
+/// ```
+/// use serinus::verdict::Policy;
+/// let policy = Policy::from_yaml(r#"
+/// apiVersion: serinus/v1
+/// arms: {by: arm, baseline: baseline, canary: canary}
+/// metrics:
+///   - {name: errors, kind: counts, bad: 'requests_total{code=~"5.."}', total: requests_total, margin: {relative: 0.25, absolute: 0.001}}
+/// "#)?;
+/// assert_eq!((policy.alpha, policy.beta), (0.01, 0.05));
+/// assert!(policy.check().is_ok());
+/// # Ok::<(), serinus::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Policy {
+    /// `serinus/v1`.
+    pub api_version: String,
+    /// Which series belong to which arm.
+    pub arms: ArmLabels,
+    /// The chance of rolling back a healthy canary, over all metrics together. Default 0.01.
+    #[serde(default = "default_alpha")]
+    pub alpha: f64,
+    /// The chance of promoting a canary that is worse than a margin. Default 0.05.
+    #[serde(default = "default_beta")]
+    pub beta: f64,
+    /// How much of the canary's beginning is left out in both arms. Default none.
+    #[serde(default, with = "span")]
+    pub warmup: Duration,
+    /// How long after the canary's beginning an answer is due; from then on what is undecided is `Inconclusive`.
+    #[serde(default, with = "span::option", skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Duration>,
+    /// The metrics. The required ones must all be shown safe for a promotion.
+    pub metrics: Vec<MetricPolicy>,
+}
+
+fn default_alpha() -> f64 {
+    0.01
+}
+
+fn default_beta() -> f64 {
+    0.05
+}
+
+/// The label that tells the arms apart, and its values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ArmLabels {
+    /// The label's name.
+    pub by: String,
+    /// Its value in the baseline.
+    pub baseline: String,
+    /// Its value in the canary.
+    pub canary: String,
+}
+
+/// What a metric counts or measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Kind {
+    /// Bad of total: two counters, `bad` and `total`.
+    Counts,
+    /// Events per exposure: the counter `value`, per the counter `per` or per second of a series.
+    Events,
+    /// Raw values, given in code; no export of series has them.
+    Samples,
+    /// Bucketed values: `value` is a cumulative histogram with the label `le`.
+    Histogram,
+}
+
+/// What is asked of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Question {
+    /// Are the values larger as a whole? (Mann-Whitney.)
+    Shift,
+    /// Is the share of values above a threshold larger?
+    Exceedance,
+}
+
+/// The threshold of an exceedance: one of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Above {
+    /// The smallest bucket edge (or value) above which at most `1 - quantile` of both arms' values together lie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantile: Option<f64>,
+    /// A value, which for a histogram must be a bucket edge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+}
+
+/// What is never acceptable, whatever the baseline does. Only a canary beyond it is harm; both arms beyond it, with no
+/// difference shown between them, are a common cause.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Limit {
+    /// The largest acceptable share or rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// The smallest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+}
+
+/// What a metric may do to the verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// Must be shown safe for a promotion, and can roll back.
+    #[default]
+    Required,
+    /// Can roll back, and is not waited for.
+    Guard,
+    /// Is shown, and decides nothing.
+    Informative,
+    /// Decides nothing; the report says what it would have done.
+    DryRun,
+}
+
+impl Role {
+    /// Whether harm in such a metric rolls back.
+    #[must_use]
+    pub fn can_roll_back(self) -> bool {
+        matches!(self, Role::Required | Role::Guard)
+    }
+}
+
+/// How a metric's values are written in the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Unit {
+    /// Written as us, ms or s.
+    Seconds,
+    /// Written as B, kB, MB or GB.
+    Bytes,
+    /// Written in per cent.
+    Ratio,
+}
+
+/// One metric: a flat record, of which each kind takes some fields; [`Policy::check`] names those that it does not take.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MetricPolicy {
+    /// How the report calls it; unique.
+    pub name: String,
+    /// What it counts or measures.
+    pub kind: Kind,
+    /// `counts`: selects the counters of what is bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bad: Option<String>,
+    /// `counts`: selects the counters of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<String>,
+    /// `events`, `histogram`: selects the counters, or the buckets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// `events`: selects the counters of the exposure; without it, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per: Option<String>,
+    /// `histogram`, `samples`: what is asked. Default `shift`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Question>,
+    /// Of an `exceedance`: the threshold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above: Option<Above>,
+    /// The label that tells the arms apart, where it is another than the policy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Which way is worse. Default `higherIsWorse`.
+    #[serde(default)]
+    pub direction: Direction,
+    /// How much worse is acceptable. Without one nothing could ever be shown safe, so it has no default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<Margin>,
+    /// What is never acceptable: of a share or a rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+    /// What it may do to the verdict. Default `required`.
+    #[serde(default)]
+    pub role: Role,
+    /// Whether harm in it counts at once, start-up effect or not. Default false.
+    #[serde(default)]
+    pub critical: bool,
+    /// Whether a counter that appears later than its arm's others began at zero then. Default true: client libraries show
+    /// an error code only once it has occurred.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub born_at_zero: bool,
+    /// How its values are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
+impl Policy {
+    /// Reads YAML (of which JSON is a part).
+    ///
+    /// # Errors
+    /// What does not parse, with line and column; unknown and duplicate fields.
+    #[cfg(feature = "yaml")]
+    pub fn from_yaml(text: &str) -> Result<Policy, Error> {
+        serde_saphyr::from_str(text)
+            .map_err(|error| Error::new(ErrorKind::Syntax, error.to_string()).because(error))
+    }
+
+    /// Reads JSON.
+    ///
+    /// # Errors
+    /// What does not parse, with line and column; unknown fields.
+    #[cfg(feature = "json")]
+    pub fn from_json(bytes: &[u8]) -> Result<Policy, Error> {
+        serde_json::from_slice(bytes)
+            .map_err(|error| Error::new(ErrorKind::Syntax, error.to_string()).because(error))
+    }
+
+    /// The same policy for other values of the arms' label: versions and hashes change with every release.
+    #[must_use]
+    pub fn with_arms(mut self, baseline: impl Into<String>, canary: impl Into<String>) -> Policy {
+        self.arms.baseline = baseline.into();
+        self.arms.canary = canary.into();
+        self
+    }
+
+    /// Checks everything, and returns what a judge accepts.
+    ///
+    /// # Errors
+    /// Every problem at once, each with its path (`metrics[2].margin.relative`).
+    pub fn check(&self) -> Result<CheckedPolicy, PolicyErrors> {
+        CheckedPolicy::new(self)
+    }
+}
+
+/// Collects the problems of a policy.
+#[derive(Default)]
+pub(super) struct Problems(Vec<Error>);
+
+impl Problems {
+    pub(super) fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Error::new(ErrorKind::Policy, message).at(path));
+    }
+
+    pub(super) fn require(&mut self, holds: bool, path: impl Into<String>, message: impl Into<String>) {
+        if !holds {
+            self.add(path, message);
+        }
+    }
+
+    pub(super) fn push(&mut self, error: Error) {
+        self.0.push(error);
+    }
+
+    pub(super) fn finish(self) -> Option<PolicyErrors> {
+        PolicyErrors::from_list(self.0)
+    }
+}

@@ -1,0 +1,278 @@
+//! What the judge answers.
+
+use core::{fmt, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    arm::{Arm, Arms},
+    error::{Error, ErrorKind},
+    evidence::{Effect, Guarantee, Interval, Margin, PValue, twelve_digits},
+    telemetry::Quality,
+    time::Timestamp,
+    verdict::{
+        policy::{Limit, Role, Unit},
+        select::Matched,
+    },
+};
+
+/// What to do with the canary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[must_use]
+pub enum Verdict {
+    /// Every required metric is shown to be no worse than its margin.
+    Promote,
+    /// Nothing is wrong, and there is not enough yet.
+    Continue,
+    /// Something outside the comparison is wrong.
+    Hold,
+    /// Harm beyond a margin is shown.
+    Rollback,
+    /// Time or samples are spent, or cannot decide.
+    Inconclusive,
+}
+
+impl Verdict {
+    const ALL: [(Verdict, &'static str); 5] = [
+        (Verdict::Promote, "promote"),
+        (Verdict::Continue, "continue"),
+        (Verdict::Hold, "hold"),
+        (Verdict::Rollback, "rollback"),
+        (Verdict::Inconclusive, "inconclusive"),
+    ];
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Verdict::ALL.iter().find(|(verdict, _)| verdict == self).map_or("", |(_, name)| name);
+        f.pad(name)
+    }
+}
+
+impl FromStr for Verdict {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Verdict, Error> {
+        let found = Verdict::ALL.iter().find(|(_, name)| *name == text);
+        let unknown = || Error::new(ErrorKind::Syntax, format!("{text:?} is not a verdict"));
+        found.map(|(verdict, _)| *verdict).ok_or_else(unknown)
+    }
+}
+
+/// Which way the canary differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// Above the baseline.
+    High,
+    /// Below it.
+    Low,
+}
+
+/// What is known of one metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Classification {
+    /// Shown to be no worse than the margin.
+    Pass,
+    /// Shown to be worse than the margin, or than the limit.
+    Fail(Way),
+    /// Neither.
+    Inconclusive,
+    /// No telemetry in this arm, or in none.
+    NoData(Option<Arm>),
+    /// Telemetry that cannot be what the policy says.
+    Error,
+}
+
+impl fmt::Display for Classification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Classification::Pass => "pass",
+            Classification::Fail(Way::High) => "fail, high",
+            Classification::Fail(Way::Low) => "fail, low",
+            Classification::Inconclusive => "undecided",
+            Classification::NoData(_) => "no data",
+            Classification::Error => "error",
+        })
+    }
+}
+
+/// Why, in a word that programs can rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Code {
+    /// A metric is worse than its margin.
+    HarmShown,
+    /// A metric is beyond its limit in the canary, and worse than the baseline.
+    LimitExceeded,
+    /// A metric is beyond its limit in both arms, and no difference is shown between them.
+    CommonCause,
+    /// A metric has no telemetry.
+    NoData,
+    /// A metric's telemetry cannot be what the policy says.
+    TelemetryError,
+    /// All required metrics are shown to be no worse than their margins.
+    SafetyShown,
+    /// More of the same traffic would decide.
+    NotEnoughYet,
+    /// The policy's deadline has passed.
+    DeadlineReached,
+    /// No amount of the same traffic can decide.
+    Undecidable,
+}
+
+/// A reason of the verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// Which.
+    pub code: Code,
+    /// Of which metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// In words.
+    pub text: String,
+}
+
+/// One arm of one metric.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// How many requests, values, or how much exposure.
+    #[serde(with = "twelve_digits")]
+    pub size: f64,
+    /// How many were bad or beyond the threshold, or how many events there were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bad: Option<u64>,
+    /// The share, the rate or the median; `None` where there is none.
+    #[serde(with = "twelve_digits::option")]
+    pub value: Option<f64>,
+}
+
+/// What is known of one metric, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Assessment {
+    /// Its name in the policy.
+    pub metric: String,
+    /// What it may do to the verdict.
+    pub role: Role,
+    /// Whether the policy calls it critical.
+    pub critical: bool,
+    /// What is known.
+    pub classification: Classification,
+    /// The method, in words.
+    pub method: String,
+    /// What its error rates rest on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarantee: Option<Guarantee>,
+    /// The same in words.
+    pub assumptions: Vec<String>,
+    /// How its values are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+    /// What was seen in each arm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arms: Option<Arms<Summary>>,
+    /// The threshold of an exceedance.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "twelve_digits::option")]
+    pub threshold: Option<f64>,
+    /// The differences, first in the metric's own unit.
+    pub effects: Vec<Effect>,
+    /// What is acceptable.
+    pub margin: Margin,
+    /// What never is.
+    pub limit: Limit,
+    /// p value of harm, by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm: Option<PValue>,
+    /// p value of harm among all metrics that can roll back (Holm); compare it with alpha.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm_adjusted: Option<PValue>,
+    /// p value of safety; compare it with beta.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safety: Option<PValue>,
+    /// Of a histogram: the least and greatest probability of superiority that the values in the buckets could have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Interval>,
+    /// Of a histogram: upper over lower edge of the bucket of the median.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "twelve_digits::option")]
+    pub bucket_ratio: Option<f64>,
+    /// The margin is below half the width of that bucket, so the answer rests on the model more than on the counts.
+    #[serde(default)]
+    pub coarse: bool,
+    /// Of an undecided metric: how many times this traffic would decide, at the shares seen so far.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "twelve_digits::option")]
+    pub traffic_needed: Option<f64>,
+    /// What each selector matched.
+    pub matched: Vec<Matched>,
+    /// What became of the points.
+    pub quality: Arms<Quality>,
+    /// What was assumed or is worth knowing, in words.
+    pub notes: Vec<String>,
+}
+
+/// The judge's answer.
+///
+/// Serialises (statistics with 12 significant digits, an unbounded side as `null`), prints as a table, and fits a
+/// Kubernetes condition with [`summary`](Report::summary).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[must_use]
+pub struct Report {
+    /// The form of this report: 1.
+    pub schema: u32,
+    /// The crate's version.
+    pub version: String,
+    /// The policy's digest.
+    pub policy: String,
+    /// What to do.
+    pub verdict: Verdict,
+    /// Why, most important first.
+    pub reasons: Vec<Reason>,
+    /// The chance of rolling back a healthy canary.
+    #[serde(with = "twelve_digits")]
+    pub alpha: f64,
+    /// The chance of promoting a canary that is worse than a margin.
+    #[serde(with = "twelve_digits")]
+    pub beta: f64,
+    /// The canary's beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// The end of the export.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
+    /// How much of the beginning was left out.
+    #[serde(with = "crate::time::span")]
+    pub warmup: Duration,
+    /// Each metric, in the policy's order.
+    pub metrics: Vec<Assessment>,
+}
+
+impl Report {
+    /// The metric that decided, if one did.
+    #[must_use]
+    pub fn deciding_metric(&self) -> Option<&str> {
+        self.reasons.iter().find_map(|reason| reason.metric.as_deref())
+    }
+
+    /// Verdict and reasons in at most 1,000 bytes.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        const MOST: usize = 1_000;
+        let mut text = self.verdict.to_string();
+        for (i, reason) in self.reasons.iter().enumerate() {
+            text.push_str(if i == 0 { ": " } else { "; " });
+            text.push_str(&reason.text);
+        }
+        if text.len() > MOST {
+            let mut end = MOST - "...".len();
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            text.truncate(end);
+            text.push_str("...");
+        }
+        text
+    }
+}

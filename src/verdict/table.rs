@@ -1,0 +1,199 @@
+//! The report as a tired person on call reads it.
+
+use core::fmt;
+
+use crate::{
+    evidence::{Effect, Margin, Measure},
+    verdict::{
+        policy::Unit,
+        report::{Assessment, Classification, Report},
+    },
+};
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.verdict.to_string().to_uppercase())?;
+        for reason in &self.reasons {
+            writeln!(f, "  {}", reason.text)?;
+        }
+        let header = ["metric", "baseline", "canary", "change", "accepted", "p harm", "p safe", "answer"];
+        let rows = core::iter::once(header.map(String::from)).chain(self.metrics.iter().map(row));
+        let rows: Vec<[String; 8]> = rows.collect();
+        let mut widths = [0; 8];
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        writeln!(f)?;
+        for row in &rows {
+            let cells: Vec<String> =
+                row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            writeln!(f, "  {}", cells.join("  ").trim_end())?;
+        }
+        writeln!(f)?;
+        for metric in &self.metrics {
+            for line in explain(metric, self) {
+                writeln!(f, "  {line}")?;
+            }
+        }
+        write!(
+            f,
+            "  one look; at most {} of healthy canaries are rolled back, {} of harmful ones promoted, if the assumptions hold",
+            percent(self.alpha),
+            percent(self.beta)
+        )
+    }
+}
+
+fn row(a: &Assessment) -> [String; 8] {
+    let none = || "-".to_string();
+    let value = |v: Option<f64>| v.map_or_else(none, |v| in_unit(v, a.unit, is_share(a)));
+    let (baseline, canary) =
+        a.arms.map_or((none(), none()), |arms| (value(arms.baseline.value), value(arms.canary.value)));
+    [
+        a.metric.clone(),
+        baseline,
+        canary,
+        a.effects.iter().find_map(|effect| change(effect, a)).unwrap_or_else(none),
+        accepted(&a.margin, a),
+        a.harm_adjusted.or(a.harm).map_or_else(none, |p| p.to_string()),
+        a.safety.map_or_else(none, |p| p.to_string()),
+        a.classification.to_string(),
+    ]
+}
+
+/// Whether the metric's values are shares.
+fn is_share(a: &Assessment) -> bool {
+    a.effects.iter().any(|e| e.measure == Measure::RiskDifference)
+}
+
+/// An effect with its interval, in the metric's unit.
+fn change(effect: &Effect, a: &Assessment) -> Option<String> {
+    let estimate = effect.estimate?;
+    let show: fn(f64, &Assessment) -> String = match effect.measure {
+        Measure::RiskDifference => |v, _| format!("{:+.2}", v * 100.0),
+        Measure::ScaleRatio | Measure::RiskRatio | Measure::RateRatio => {
+            |v, _| format!("{:+.1}", (v - 1.0) * 100.0)
+        }
+        Measure::RateDifference | Measure::Shift => |v, a| in_unit(v, a.unit, false),
+        Measure::ProbabilityOfSuperiority => |v, _| format!("{v:.3}"),
+    };
+    let suffix = match effect.measure {
+        Measure::RiskDifference => " pp",
+        Measure::ScaleRatio | Measure::RiskRatio | Measure::RateRatio => " %",
+        Measure::ProbabilityOfSuperiority => " theta",
+        _ => "",
+    };
+    let side = |v: Option<f64>, open: &str| v.map_or_else(|| open.to_string(), |v| show(v, a));
+    let (low, high) = (side(effect.interval.low, "-inf"), side(effect.interval.high, "+inf"));
+    Some(format!("{} [{low}, {high}]{suffix}", show(estimate, a)))
+}
+
+fn accepted(margin: &Margin, a: &Assessment) -> String {
+    let relative = margin.relative.map(percent);
+    let absolute = margin
+        .absolute
+        .map(|m| if is_share(a) { format!("{} pp", trimmed(m * 100.0)) } else { in_unit(m, a.unit, false) });
+    let superiority = margin.superiority.map(|m| format!("theta {}", trimmed(0.5 + m)));
+    let parts: Vec<String> = relative.into_iter().chain(absolute).chain(superiority).collect();
+    parts.join(" or ")
+}
+
+/// What a reader should know beside the numbers.
+fn explain(a: &Assessment, report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut say = |text: String| lines.push(format!("{}: {text}", a.metric));
+    match a.classification {
+        Classification::Pass => say("shown to be no worse than what is accepted".into()),
+        Classification::Fail(_) if a.harm_adjusted.is_some() => {
+            say("shown to be worse than what is accepted".into())
+        }
+        Classification::Fail(_) => {
+            say(format!("would be harm at alpha {} by itself, and decides nothing", report.alpha))
+        }
+        Classification::Inconclusive => match a.traffic_needed {
+            Some(factor) => {
+                say(format!("not decided; about {factor} times this traffic would decide at the values seen"))
+            }
+            None => say("not decided".into()),
+        },
+        Classification::NoData(None) => say("no series in either arm".into()),
+        Classification::NoData(Some(arm)) => say(format!("no data in the {arm}")),
+        Classification::Error => say("cannot be judged".into()),
+    }
+    if let Some(arms) = &a.arms {
+        let seen = |s: &crate::verdict::Summary| match s.bad {
+            Some(bad) => format!("{bad} of {}", trimmed(s.size)),
+            None => trimmed(s.size),
+        };
+        let beyond = a.threshold.map_or(String::new(), |t| format!(" above {}", in_unit(t, a.unit, false)));
+        say(format!("baseline {}, canary {}{beyond}", seen(&arms.baseline), seen(&arms.canary)));
+    }
+    if a.coarse {
+        let width = a.bucket_ratio.map_or(String::new(), |r| format!(" ({} wide)", percent(r - 1.0)));
+        say(format!("resolution: coarse; the median's bucket{width} is wider than twice the margin"));
+    }
+    for note in &a.notes {
+        say(note.clone());
+    }
+    for (arm, quality) in [("baseline", &a.quality.baseline), ("canary", &a.quality.canary)] {
+        let reset = (quality.resets > 0).then(|| {
+            format!(
+                "counters began again {} times; in {} s around that an unknown part is lost",
+                quality.resets,
+                quality.lost.as_secs_f64()
+            )
+        });
+        let faults = [
+            (quality.duplicates, "duplicate points"),
+            (quality.conflicting, "points that contradict another of the same instant"),
+            (quality.not_finite, "points that are not finite"),
+            (quality.negative, "points below zero"),
+            (quality.gaps, "gaps"),
+            (quality.unordered, "points out of order"),
+            (quality.born, "counters that began later, read as born at zero"),
+        ];
+        let faults = faults.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+        let all: Vec<String> = reset.into_iter().chain(faults).collect();
+        if !all.is_empty() {
+            say(format!("{arm}: {}", all.join(", ")));
+        }
+    }
+    lines
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", trimmed(share * 100.0))
+}
+
+/// Four significant digits without trailing zeros.
+fn trimmed(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return format!("{value}");
+    }
+    let magnitude = libm::floor(libm::log10(value.abs()));
+    if (4.0..16.0).contains(&magnitude) {
+        return format!("{value:.0}");
+    }
+    if !(-5.0..4.0).contains(&magnitude) {
+        return format!("{value:.3e}");
+    }
+    let digits = (3.0 - magnitude).max(0.0) as usize;
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
+}
+
+fn in_unit(value: f64, unit: Option<Unit>, share: bool) -> String {
+    let scaled = |steps: &[(f64, &str)]| {
+        let step = steps.iter().find(|(size, _)| value.abs() >= *size).or(steps.last());
+        step.map_or_else(|| trimmed(value), |(size, name)| format!("{} {name}", trimmed(value / size)))
+    };
+    match unit {
+        _ if share => percent(value),
+        Some(Unit::Ratio) => percent(value),
+        Some(Unit::Seconds) => scaled(&[(1.0, "s"), (1e-3, "ms"), (1e-6, "us")]),
+        Some(Unit::Bytes) => scaled(&[(1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")]),
+        None => trimmed(value),
+    }
+}

@@ -1,0 +1,7 @@
+//! The laws that every judgement keeps (DESIGN.md, "Which laws hold?"), as property tests. Each test prints how often each
+//! verdict and reason occurred, and fails if one that it is about occurred too seldom to mean anything.
+
+mod fuzz;
+mod judge;
+mod methods;
+mod world;

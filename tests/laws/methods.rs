@@ -1,0 +1,288 @@
+//! Laws 2, 4 and 7, of each test by itself.
+
+use proptest::prelude::*;
+use serinus::{
+    Arms, PValue,
+    compare::{
+        counts, events, histogram,
+        multiplicity::holm,
+        question::{Boundary, Sides},
+        rank::{self, MannWhitneyOptions, Method},
+    },
+    telemetry::{Counts, Events, Histogram, Samples},
+};
+
+use crate::world::{Tally, check, samples, world};
+
+/// Two computations of the same p value: equal logarithms, up to rounding of intermediate values.
+fn same(a: PValue, b: PValue) -> bool {
+    (a.ln() - b.ln()).abs() <= 1e-9 * (1.0 + a.ln().abs())
+}
+
+fn mirrored(a: Sides, b: Sides) -> bool {
+    same(a.greater, b.less) && same(a.less, b.greater)
+}
+
+fn raised(samples: &Samples, which: usize, by: f64) -> Samples {
+    let mut values = samples.sorted().to_vec();
+    let i = which % values.len();
+    values[i] += by;
+    Samples::new(values).unwrap()
+}
+
+#[test]
+fn mann_whitney() {
+    let tally = Tally::default();
+    check(
+        1_000,
+        (samples(24, 80), any::<usize>(), 0.0..5.0_f64, -40..=40_i32),
+        |(arms, which, by, exponent)| {
+            let forced =
+                |method| MannWhitneyOptions { method: Some(method), ..MannWhitneyOptions::default() };
+            let test = |arms: &Arms<Samples>, method| rank::mann_whitney_with(arms.as_ref(), &forced(method));
+            let exact = test(&arms, Method::Exact);
+            tally.count(if exact.ties { "ties" } else { "no ties" });
+            let automatic = rank::mann_whitney(arms.as_ref());
+            tally.count(format_args!("{:?}", automatic.method));
+            prop_assert_eq!(automatic, test(&arms, automatic.method));
+
+            // Law 2, exact: one canary value raised. Normal: all of them, and the decision counts.
+            let worse = Arms { baseline: arms.baseline.clone(), canary: raised(&arms.canary, which, by) };
+            let after = test(&worse, Method::Exact);
+            // Exact tails are sums of floats: equal sums in another order differ by rounding. The null itself changes with the ties.
+            if !exact.ties && !after.ties && after.method == Method::Exact {
+                prop_assert!(after.sides.greater.ln() <= exact.sides.greater.ln() + 1e-12);
+                prop_assert!(after.sides.less.ln() >= exact.sides.less.ln() - 1e-12);
+            }
+            let all: Vec<f64> = arms.canary.sorted().iter().map(|v| v + by).collect();
+            let worse = Arms { baseline: arms.baseline.clone(), canary: Samples::new(all).unwrap() };
+            let (before, after) = (test(&arms, Method::Normal), test(&worse, Method::Normal));
+            for level in [0.05, 0.01, 0.001] {
+                let better = before.sides.greater.rejects(level) && !after.sides.greater.rejects(level);
+                prop_assert!(!better, "{before:?} -> {after:?}");
+                tally.count(if after.sides.greater.rejects(level) { "rejected" } else { "not rejected" });
+            }
+
+            for method in [Method::Exact, Method::Normal] {
+                let test = |arms: &Arms<Samples>| test(arms, method);
+                let once = test(&arms);
+                // Law 4: swapping mirrors, a power of two changes nothing.
+                let swapped = test(&arms.clone().swapped());
+                prop_assert!(mirrored(once.sides, swapped.sides), "{once:?} {swapped:?}");
+                prop_assert!((once.theta + swapped.theta - 1.0).abs() < 1e-15);
+                let factor = f64::from(exponent).exp2();
+                let scale =
+                    |s: &Samples| Samples::new(s.sorted().iter().map(|v| v * factor).collect()).unwrap();
+                prop_assert_eq!(&once, &test(&arms.as_ref().map(scale)));
+            }
+            // Each value k times in both arms leaves theta, and p changes.
+            let twice = |s: &Samples| Samples::new([s.sorted(), s.sorted()].concat()).unwrap();
+            let doubled = rank::mann_whitney(arms.as_ref().map(twice).as_ref());
+            prop_assert!((doubled.theta - exact.theta).abs() < 1e-15);
+            Ok(())
+        },
+    );
+    tally.finish("Mann-Whitney", &["ties", "no ties", "Exact", "rejected", "not rejected"], 50);
+}
+
+#[test]
+fn complete_separation_always_decides() {
+    check(300, (20..200_usize, 20..200_usize, 0.0..100.0_f64), |(n, m, gap)| {
+        let arm =
+            |n: usize, from: f64| Samples::new((0..n).map(|i| from + i as f64 / n as f64).collect()).unwrap();
+        let arms = Arms { baseline: arm(n, 0.0), canary: arm(m, 1.0 + gap) };
+        prop_assert!(rank::mann_whitney(arms.as_ref()).sides.greater.rejects(1e-6));
+        prop_assert!(rank::superiority_sides(arms.as_ref(), 0.55).greater.rejects(0.01));
+        Ok(())
+    });
+}
+
+#[test]
+fn histograms() {
+    let tally = Tally::default();
+    check(2_000, (world(), 0.6..1.6_f64), |(world, ratio)| {
+        let arms = world.latency;
+        if arms.baseline.total() == 0 || arms.canary.total() == 0 {
+            tally.count("empty");
+            prop_assert!(histogram::mann_whitney(arms.as_ref()).is_err());
+            return Ok(());
+        }
+        let rank = histogram::mann_whitney(arms.as_ref()).unwrap();
+        let swapped = histogram::mann_whitney(arms.clone().swapped().as_ref()).unwrap();
+        prop_assert!(mirrored(rank.sides, swapped.sides));
+        prop_assert!(rank.bounds.0 <= rank.theta && rank.theta <= rank.bounds.1);
+        let null = Boundary::Superiority(0.55);
+        let (a, b) = (
+            histogram::sides(arms.as_ref(), null),
+            histogram::sides(arms.clone().swapped().as_ref(), Boundary::Superiority(0.45)),
+        );
+        prop_assert!(mirrored(a.unwrap(), b.unwrap()));
+        // A larger boundary is harder to exceed.
+        let (low, high) = (
+            histogram::sides(arms.as_ref(), Boundary::Ratio(ratio)),
+            histogram::sides(arms.as_ref(), Boundary::Ratio(ratio * 1.1)),
+        );
+        if let (Ok(low), Ok(high)) = (low, high) {
+            prop_assert!(
+                high.greater.ln() >= low.greater.ln() - 1e-6 && high.less.ln() <= low.less.ln() + 1e-6
+            );
+            for p in [low.greater, high.greater] {
+                tally.count(if p.rejects(0.01) { "rejected" } else { "not rejected" });
+            }
+            // The two spreading models make the larger p: never a decision both ways.
+            prop_assert!(!(low.greater.rejects(0.4) && low.less.rejects(0.4)));
+            let effect = histogram::scale_ratio(arms.as_ref(), 0.9).unwrap();
+            if let Some(estimate) = effect.estimate {
+                prop_assert!(effect.interval.contains(estimate), "{effect:?}");
+                tally.count("ratio inside its interval");
+            }
+        }
+        Ok(())
+    });
+    tally.finish("histograms", &["empty", "rejected", "not rejected", "ratio inside its interval"], 50);
+}
+
+#[test]
+fn counts_and_events() {
+    let tally = Tally::default();
+    let strategy = (world(), 0.0001..0.2_f64, 0.3..3.0_f64, 1..50_u64);
+    check(1_500, strategy, |(world, difference, ratio, more)| {
+        let arms = world.errors;
+        let boundaries = [
+            (Boundary::Difference(difference), Boundary::Difference(-difference)),
+            (Boundary::Ratio(ratio), Boundary::Ratio(1.0 / ratio)),
+        ];
+        for (boundary, mirror) in boundaries {
+            let before = counts::sides(arms, boundary).unwrap();
+            // Law 2: a good canary event becomes a bad one.
+            let bad = (arms.canary.bad() + more).min(arms.canary.total());
+            let worse =
+                Arms { baseline: arms.baseline, canary: Counts::new(bad, arms.canary.total()).unwrap() };
+            let after = counts::sides(worse, boundary).unwrap();
+            // Rounding in the tails: a relative 1e-9 of p.
+            prop_assert!(
+                after.greater.ln() <= before.greater.ln() + 1e-9,
+                "{boundary:?} {arms:?} {worse:?} {before:?} {after:?}"
+            );
+            prop_assert!(
+                after.less.ln() >= before.less.ln() - 1e-9,
+                "{boundary:?} {arms:?} {worse:?} {before:?} {after:?}"
+            );
+            tally.count(if after.greater.rejects(0.01) { "harm" } else { "no harm" });
+            tally.count(if before.less.rejects(0.05) { "safe" } else { "not safe" });
+            let swapped = counts::sides(arms.swapped(), mirror).unwrap();
+            prop_assert!(mirrored(before, swapped), "{boundary:?} {arms:?} {before:?} {swapped:?}");
+
+            let rates = arms.map(|c| Events::new(c.bad(), c.total() as f64).unwrap());
+            let before = events::sides(rates, boundary).unwrap();
+            let worse = Arms {
+                canary: Events::new(
+                    rates.canary.count() + u64::from(rates.canary.exposure() > 0.0) * more,
+                    rates.canary.exposure(),
+                )
+                .unwrap(),
+                ..rates
+            };
+            let after = events::sides(worse, boundary).unwrap();
+            prop_assert!(
+                after.greater.ln() <= before.greater.ln() + 1e-9,
+                "{boundary:?} {rates:?} {before:?} {after:?}"
+            );
+            prop_assert!(
+                after.less.ln() >= before.less.ln() - 1e-9,
+                "{boundary:?} {rates:?} {before:?} {after:?}"
+            );
+            prop_assert!(mirrored(before, events::sides(rates.swapped(), mirror).unwrap()));
+        }
+        Ok(())
+    });
+    tally.finish("counts", &["harm", "no harm", "safe", "not safe"], 100);
+}
+
+#[test]
+fn holm_does_not_mind_the_order() {
+    let p = prop::collection::vec((-50.0..0.0_f64).prop_map(|ln| PValue::from_ln(ln).unwrap()), 0..12);
+    let shuffled = p.prop_flat_map(|p| {
+        let order = Just((0..p.len()).collect::<Vec<usize>>()).prop_shuffle();
+        (Just(p), order)
+    });
+    check(1_000, shuffled, |(p, order)| {
+        let other: Vec<PValue> = order.iter().map(|&i| p[i]).collect();
+        let (a, b) = (holm(&p), holm(&other));
+        prop_assert_eq!(a.len(), p.len());
+        for (position, &i) in order.iter().enumerate() {
+            prop_assert_eq!(a[i], b[position]);
+            prop_assert!(a[i] >= p[i] && a[i].ln() <= p[i].times(p.len() as u64).ln() + 1e-12);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn law_7_no_input_panics() {
+    let any_float = prop_oneof![
+        any::<f64>(),
+        Just(f64::INFINITY),
+        Just(f64::NAN),
+        Just(0.0),
+        Just(-0.0),
+        Just(5e-324),
+        Just(f64::MAX)
+    ];
+    let any_count = prop_oneof![any::<u64>(), Just(0), Just(1), Just(1 << 53), 0..5_u64];
+    let floats = prop::collection::vec(any_float.clone(), 0..8);
+    let sizes = prop::collection::vec(any_count, 8);
+    let tally = Tally::default();
+    check(3_000, (floats.clone(), floats, sizes, any_float), |(a, b, n, x)| {
+        let seen = |ok: bool| tally.count(if ok { "answered" } else { "refused" });
+        let boundaries = [Boundary::Ratio(x), Boundary::Difference(x), Boundary::Superiority(x)];
+        if let (Ok(baseline), Ok(canary)) = (Samples::new(a.clone()), Samples::new(b.clone())) {
+            let arms = Arms { baseline: &baseline, canary: &canary };
+            let result = rank::mann_whitney(arms);
+            prop_assert!((0.0..=1.0).contains(&result.theta));
+            seen(rank::superiority(arms, x).is_ok());
+            seen(rank::shift(arms, x).is_ok());
+            let _ = rank::superiority_sides(arms, x);
+            for boundary in boundaries {
+                seen(rank::shift_sides(arms, boundary).is_ok());
+            }
+        }
+        seen(Samples::dropping_nan(a.clone()).is_ok());
+        let both = Arms { baseline: Counts::new(n[0], n[1]), canary: Counts::new(n[2], n[3]) };
+        if let Ok(arms) = both.try_map(|c| c) {
+            for boundary in boundaries {
+                seen(counts::sides(arms, boundary).is_ok());
+            }
+            seen(counts::risk_difference(arms, x).is_ok());
+            seen(counts::risk_ratio(arms, 0.95).is_ok());
+            seen(counts::limit_sides(arms.canary, x).is_ok());
+        }
+        let both = Arms {
+            baseline: Events::new(n[4], a.first().copied().unwrap_or(1.0)),
+            canary: Events::new(n[5], x),
+        };
+        if let Ok(arms) = both.try_map(|e| e) {
+            for boundary in boundaries {
+                seen(events::sides(arms, boundary).is_ok());
+            }
+            seen(events::rate_difference(arms, 0.95).is_ok());
+            seen(events::rate_ratio(arms, 0.95).is_ok());
+        }
+        let both = Arms {
+            baseline: Histogram::new(a.clone(), n.iter().copied().take(a.len() + 1).collect()),
+            canary: Histogram::new(a.clone(), n.iter().rev().copied().take(a.len() + 1).collect()),
+        };
+        if let Ok(arms) = both.try_map(|h| h) {
+            let arms = arms.as_ref();
+            seen(histogram::mann_whitney(arms).is_ok());
+            seen(histogram::superiority(arms, x).is_ok());
+            seen(histogram::scale_ratio(arms, 0.9).is_ok());
+            for boundary in boundaries {
+                seen(histogram::sides(arms, boundary).is_ok());
+            }
+        }
+        let _ = Histogram::from_cumulative(a.iter().copied().zip(n.iter().copied()).collect());
+        Ok(())
+    });
+    tally.finish("law 7, tests", &["answered", "refused"], 500);
+}

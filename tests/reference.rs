@@ -1,0 +1,406 @@
+//! Values computed by R, scipy and numpy: every case is checked, or skipped for a reason listed in `data/skips.toml`.
+//!
+//! One function a file, one match arm a test. `SERINUS_VECTORS` names another folder with files of the same names and
+//! shapes. Tolerances and their reasons: `data/README.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use serinus::compare::rank::{MannWhitneyOptions, Method, mann_whitney_with, shift, shift_with, superiority};
+use serinus::{Arms, PValue, telemetry::Samples};
+
+const EXACT: f64 = 0.0;
+const CLOSED_FORM: f64 = 1e-12;
+const PEER_ROUNDED: f64 = 1e-13;
+const ROOT: f64 = 1e-9;
+
+/// The files, and what checks a case of each.
+const FILES: &[(&str, Check)] = &[("rank.json", rank)];
+
+type Check = fn(&Case) -> Verdict;
+
+/// What became of a case; an error says how it differs.
+type Verdict = Result<Outcome, String>;
+
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    /// The numbers agree.
+    Agrees,
+    /// The peer gives no number, and the documented policy holds.
+    Policy,
+    /// No method for this test is built.
+    NotBuilt,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Skips {
+    skip: Vec<Skip>,
+}
+
+/// Either one case or all of a test.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Skip {
+    file: String,
+    id: Option<String>,
+    test: Option<String>,
+    reason: String,
+}
+
+#[test]
+fn every_case_is_checked_or_skipped_with_a_reason() {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let skips = std::fs::read_to_string(own.join("skips.toml")).unwrap();
+    let skips: Skips = toml::from_str(&skips).unwrap();
+    let other = std::env::var_os("SERINUS_VECTORS").map(PathBuf::from);
+    let folder = other.as_ref().unwrap_or(&own);
+
+    let mut faults: Vec<String> = Vec::new();
+    for skip in &skips.skip {
+        let known = FILES.iter().any(|(file, _)| *file == skip.file);
+        if !known || skip.reason.is_empty() || skip.id.is_some() == skip.test.is_some() {
+            faults.push(format!("skips.toml: {}: a known file, one of id and test, and a reason", skip.file));
+        }
+    }
+    for (file, check) in FILES {
+        let Ok(text) = std::fs::read_to_string(folder.join(file)) else {
+            println!("{file}: missing in {}", folder.display());
+            if other.is_none() {
+                faults.push(format!("{file}: missing"));
+            }
+            continue;
+        };
+        let skips: Vec<&Skip> = skips.skip.iter().filter(|skip| skip.file == *file).collect();
+        check_file(file, &text, *check, &skips, other.is_none(), &mut faults);
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+fn check_file(file: &str, text: &str, check: Check, skips: &[&Skip], own: bool, faults: &mut Vec<String>) {
+    let contents: Value = serde_json::from_str(text).unwrap();
+    let cases = contents["cases"].as_array().unwrap();
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut ids = BTreeSet::new();
+    let (mut checked, mut policy) = (0, 0);
+    for case in cases {
+        let case = Case { case, contents: &contents };
+        let (id, test) = (case.text("id"), case.text("test"));
+        if !ids.insert(id) {
+            faults.push(format!("{file}: {id}: twice"));
+        }
+        let listed = skips.iter().find(|s| s.id.as_deref() == Some(id) || s.test.as_deref() == Some(test));
+        if let Some(skip) = listed.filter(|skip| skip.id.is_some()) {
+            *reasons.entry(&skip.reason).or_default() += 1;
+            continue;
+        }
+        match (check(&case), listed) {
+            (Ok(Outcome::NotBuilt), Some(skip)) => *reasons.entry(&skip.reason).or_default() += 1,
+            (Ok(Outcome::NotBuilt), None) => faults.push(format!("{file}: {id}: neither checked nor listed")),
+            (_, Some(_)) => {
+                faults.push(format!("{file}: {id}: {test} can be checked, but skips.toml lists it"))
+            }
+            (Ok(outcome), None) => {
+                checked += 1;
+                policy += usize::from(outcome == Outcome::Policy);
+            }
+            (Err(fault), None) => faults.push(format!("{file}: {id}: {fault}")),
+        }
+    }
+    let stale = skips.iter().filter_map(|s| s.id.as_deref()).filter(|id| own && !ids.contains(id));
+    faults.extend(stale.map(|id| format!("skips.toml: {file} has no case {id}")));
+    let skipped: usize = reasons.values().sum();
+    println!("{file}: {checked} checked, {skipped} skipped");
+    println!("  of the checked, {policy} record no number: the documented policy was checked");
+    for (reason, count) in reasons {
+        println!("  skipped {count}: {reason}");
+    }
+    if faults.is_empty() {
+        assert_eq!(checked, cases.len() - skipped, "{file}");
+    }
+}
+
+/// One case of a file.
+struct Case<'a> {
+    case: &'a Value,
+    contents: &'a Value,
+}
+
+impl<'a> Case<'a> {
+    fn text(&self, field: &str) -> &'a str {
+        self.case[field].as_str().unwrap_or_default()
+    }
+
+    fn param(&self, field: &str) -> &'a Value {
+        &self.case["params"][field]
+    }
+
+    /// A result, unless it is NaN or not there.
+    fn result(&self, field: &str) -> Option<f64> {
+        number(&self.case["result"][field]).filter(|v| !v.is_nan())
+    }
+
+    fn records_no_number(&self) -> bool {
+        self.case["result"].get("error").is_some() || self.result("p").is_none()
+    }
+
+    /// A recorded result that must be there.
+    fn expect(&self, field: &str) -> Result<f64, String> {
+        self.result(field).ok_or_else(|| format!("no number {field}"))
+    }
+
+    /// The samples as they stand.
+    fn values(&self) -> Result<Arms<Vec<f64>>, String> {
+        let data = &self.contents["datasets"][self.text("dataset")];
+        let sample = |name: &str| -> Option<Vec<f64>> { data[name].as_array()?.iter().map(number).collect() };
+        match (sample("x"), sample("y")) {
+            (Some(canary), Some(baseline)) => Ok(Arms { baseline, canary }),
+            _ => Err(format!("no data set {}", self.text("dataset"))),
+        }
+    }
+
+    fn arms(&self) -> Result<Arms<Samples>, String> {
+        samples(self.values()?)
+    }
+
+    /// The size of the data: differences are judged against it.
+    fn scale(&self) -> Result<f64, String> {
+        let Arms { baseline, canary } = self.values()?;
+        let finite = baseline.into_iter().chain(canary).filter(|v| v.is_finite());
+        Ok(finite.fold(0.0, |most: f64, v| most.max(v.abs())))
+    }
+}
+
+fn samples(values: Arms<Vec<f64>>) -> Result<Arms<Samples>, String> {
+    values.try_map(Samples::new).map_err(|e| e.to_string())
+}
+
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| match value.as_str()? {
+        "NaN" => Some(f64::NAN),
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    })
+}
+
+fn close(what: &str, got: f64, expected: f64, tolerance: f64, scale: f64) -> Result<(), String> {
+    if got == expected || (got - expected).abs() <= tolerance * scale {
+        Ok(())
+    } else {
+        Err(format!("{what}: {got:e}, expected {expected:e} (tolerance {tolerance:e} of {scale:e})"))
+    }
+}
+
+fn same(what: &str, got: f64, expected: f64, tolerance: f64) -> Result<(), String> {
+    close(what, got, expected, tolerance, expected.abs())
+}
+
+// ---- rank.json ----
+
+fn rank(case: &Case) -> Verdict {
+    match case.text("test") {
+        "mannwhitneyu" => mann_whitney_case(case),
+        "mannwhitneyu_exact_ties" => exact_with_ties(case),
+        "hodges_lehmann" => {
+            let estimate = shift(case.arms()?.as_ref(), 0.95).map_err(|e| e.to_string())?.estimate;
+            let hl = case.expect("hl")?;
+            close("shift", estimate.unwrap_or(f64::NAN), hl, CLOSED_FORM, case.scale()?)?;
+            Ok(Outcome::Agrees)
+        }
+        "cliff_delta_ci" => superiority_interval(case),
+        "u_cdf" => null_distribution(case),
+        "u_quantile" => null_quantiles(case),
+        _ => Ok(Outcome::NotBuilt),
+    }
+}
+
+/// The p value that the case's alternative asks for.
+fn p_of(
+    case: &Case,
+    test: &serinus::compare::rank::MannWhitney,
+    two_sided: PValue,
+) -> Result<PValue, String> {
+    match case.param("alternative").as_str() {
+        Some("greater") => Ok(test.sides.greater),
+        Some("less") => Ok(test.sides.less),
+        Some("two-sided") => Ok(two_sided),
+        other => Err(format!("alternative {other:?}")),
+    }
+}
+
+/// Where the peer has no number: p = 1 if all values are equal, else a p value like any other.
+fn policy_holds(all_tied: bool, p: PValue) -> Verdict {
+    let holds = if all_tied { p == PValue::ONE } else { p.ln() <= 0.0 && p.ln() > f64::MIN };
+    if holds { Ok(Outcome::Policy) } else { Err(format!("p = {p} where the peer records no number")) }
+}
+
+fn mann_whitney_case(case: &Case) -> Verdict {
+    let arms = case.arms()?;
+    let (method, tolerance) = match case.param("method").as_str() {
+        Some("asymptotic") => (Method::Normal, CLOSED_FORM),
+        Some("exact" | "permutation-exact-enumeration") => (Method::Exact, PEER_ROUNDED),
+        other => return Err(format!("method {other:?}")),
+    };
+    let continuity =
+        case.param("use_continuity").as_bool().or(case.param("correct").as_bool()).unwrap_or(true);
+    let options = MannWhitneyOptions { method: Some(method), continuity };
+    let test = mann_whitney_with(arms.as_ref(), &options);
+    let p = p_of(case, &test, test.two_sided)?;
+    if case.records_no_number() {
+        return policy_holds(test.all_tied, p);
+    }
+    if test.method != method {
+        return Err(format!("answered by {:?}", test.method));
+    }
+    same("U", test.u, case.expect("U")?, EXACT)?;
+    same("p", p.value(), case.expect("p")?, tolerance)?;
+    if case.result("ci_low").is_some() && case.result("ci_high").is_some() {
+        shift_interval(case, arms.as_ref(), &options)?;
+    }
+    Ok(Outcome::Agrees)
+}
+
+/// R's interval for the shift: 95 %, one side of it where the alternative is one-sided.
+fn shift_interval(case: &Case, arms: Arms<&Samples>, options: &MannWhitneyOptions) -> Result<(), String> {
+    let scale = case.scale()?;
+    let two_sided = case.param("alternative").as_str() == Some("two-sided");
+    let effect = shift_with(arms, if two_sided { 0.95 } else { 0.9 }, options).map_err(|e| e.to_string())?;
+    if let Some(hl) = case.result("hl") {
+        close("shift", effect.estimate.unwrap_or(f64::NAN), hl, CLOSED_FORM, scale)?;
+    }
+    let (x, y) = (arms.canary.sorted(), arms.baseline.sorted());
+    let extremes = (x[0] - y[y.len() - 1], x[x.len() - 1] - y[0]);
+    let sides = [
+        ("lower limit", effect.interval.low, case.expect("ci_low")?, extremes.0),
+        ("upper limit", effect.interval.high, case.expect("ci_high")?, extremes.1),
+    ];
+    let reached = !case.case["result"]["warnings"].to_string().contains("not achievable");
+    for (side, got, expected, extreme) in sides {
+        match got {
+            // Not asked for.
+            _ if expected.is_infinite() => {}
+            Some(got) if reached => close(side, got, expected, ROOT, scale)?,
+            Some(got) => return Err(format!("{side} {got}, where the level cannot be reached")),
+            // Unbounded, where R falls back to the extreme difference.
+            None => close(side, extreme, expected, ROOT, scale)?,
+        }
+    }
+    Ok(())
+}
+
+fn exact_with_ties(case: &Case) -> Verdict {
+    let mut values = case.values()?;
+    if case.text("tool").contains("exactRankTests") {
+        values.canary.retain(|v| v.is_finite());
+        values.baseline.retain(|v| v.is_finite());
+    }
+    let arms = samples(values)?;
+    let exact = MannWhitneyOptions { method: Some(Method::Exact), continuity: false };
+    let test = mann_whitney_with(arms.as_ref(), &exact);
+    let p = p_of(case, &test, test.two_sided_by_distance)?;
+    if case.records_no_number() {
+        return policy_holds(test.all_tied, p);
+    }
+    if test.method != Method::Exact {
+        return Err(format!("answered by {:?}", test.method));
+    }
+    same("p", p.value(), case.expect("p")?, PEER_ROUNDED)?;
+    if let Some(u) = case.result("U") {
+        same("U", test.u, u, EXACT)?;
+    }
+    if let Some(z) = case.result("z") {
+        let normal = MannWhitneyOptions { method: Some(Method::Normal), continuity: false };
+        let upper = mann_whitney_with(arms.as_ref(), &normal).sides.greater;
+        let tail = libm::erfc(z / core::f64::consts::SQRT_2) / 2.0;
+        same("tail of z", upper.value(), tail, CLOSED_FORM)?;
+    }
+    Ok(Outcome::Agrees)
+}
+
+fn superiority_interval(case: &Case) -> Verdict {
+    let arms = case.arms()?;
+    let level = number(case.param("conf")).ok_or("no conf")?;
+    let effect = superiority(arms.as_ref(), level).map_err(|e| e.to_string())?;
+    let theta = effect.estimate.ok_or("no estimate")?;
+    let a = case.expect("A_xgty_plus_half_ties")?;
+    same("theta", theta, a, CLOSED_FORM)?;
+    same("Cliff's delta", 2.0 * theta - 1.0, case.expect("cliff_delta")?, CLOSED_FORM)?;
+
+    let (low, high) = (effect.interval.low, effect.interval.high);
+    let (Some(low_z), Some(high_z)) = (case.result("A_lo_logit"), case.result("A_hi_logit")) else {
+        // No variance: all equal, or separated.
+        let k = arms.baseline.len().min(arms.canary.len()) as f64;
+        let tail = (1.0 - level) / 2.0;
+        let expected = match theta {
+            0.0 => (Some(0.0), Some(1.0 - tail.powf(1.0 / k))),
+            1.0 => (Some(tail.powf(1.0 / k)), Some(1.0)),
+            _ => (None, None),
+        };
+        for (got, expected) in [(low, expected.0), (high, expected.1)] {
+            close("limit", got.unwrap_or(9.0), expected.unwrap_or(9.0), CLOSED_FORM, 1.0)?;
+        }
+        return Ok(Outcome::Policy);
+    };
+    let logit = |p: f64| (p / (1.0 - p)).ln();
+    let logistic = |x: f64| 1.0 / (1.0 + (-x).exp());
+    // scipy 1.17.1: norm.ppf(0.975)
+    let se = (logit(high_z) - logit(low_z)) / 2.0 / 1.959963984540054;
+    let t = (case.expect("A_hi_t")? - a) / case.expect("A_var_brunner_munzel")?.sqrt();
+    same("lower limit", low.unwrap_or(f64::NAN), logistic(logit(a) - t * se), ROOT)?;
+    same("upper limit", high.unwrap_or(f64::NAN), logistic(logit(a) + t * se), ROOT)?;
+    Ok(Outcome::Agrees)
+}
+
+/// Untied arms with n and m values and U = u.
+fn arms_with(n: u64, m: u64, u: u64) -> Result<Arms<Samples>, String> {
+    let baseline = (1..=m).map(|j| j as f64).collect();
+    // The topmost canary values lie above all of the baseline, one somewhere inside, the others below.
+    let mut left = u;
+    let canary = (0..n).map(|i| {
+        let above = left.min(m);
+        left -= above;
+        above as f64 + (n - i) as f64 / (n + 1) as f64
+    });
+    samples(Arms { baseline, canary: canary.collect() })
+}
+
+fn exact_sides(n: u64, m: u64, u: u64) -> Result<serinus::compare::question::Sides, String> {
+    let exact = MannWhitneyOptions { method: Some(Method::Exact), continuity: false };
+    let test = mann_whitney_with(arms_with(n, m, u)?.as_ref(), &exact);
+    if test.ties || test.u != u as f64 || test.method != Method::Exact {
+        return Err(format!("{n}, {m}, {u}: made U = {}, {:?}", test.u, test.method));
+    }
+    Ok(test.sides)
+}
+
+fn null_distribution(case: &Case) -> Verdict {
+    let param = |name: &str| case.param(name).as_u64().ok_or(format!("no {name}"));
+    let (n, m, q) = (param("n")?, param("m")?, param("q")?);
+    let at = exact_sides(n, m, q)?;
+    let above = if q < n * m { exact_sides(n, m, q + 1)?.greater.value() } else { 0.0 };
+    let below = if q > 0 { exact_sides(n, m, q - 1)?.less.value() } else { 0.0 };
+    same("P(U <= q)", at.less.value(), case.expect("cdf")?, PEER_ROUNDED)?;
+    same("P(U > q)", above, case.expect("sf_strict")?, PEER_ROUNDED)?;
+    same("P(U = q)", at.less.value() - below, case.expect("pmf")?, CLOSED_FORM)?;
+    Ok(Outcome::Agrees)
+}
+
+fn null_quantiles(case: &Case) -> Verdict {
+    let param = |name: &str| case.param(name).as_u64().ok_or(format!("no {name}"));
+    let (n, m) = (param("n")?, param("m")?);
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let (ps, qs) = (list(case.param("p")), list(&case.case["result"]["q"]));
+    if ps.is_empty() || ps.len() != qs.len() {
+        return Err(format!("{} probabilities, {} quantiles", ps.len(), qs.len()));
+    }
+    for (p, q) in ps.iter().zip(&qs) {
+        let (p, q) = (number(p).ok_or("no p")?, q.as_u64().ok_or("no q")?);
+        let below = if q > 0 { exact_sides(n, m, q - 1)?.less.value() } else { 0.0 };
+        if !(below < p && p <= exact_sides(n, m, q)?.less.value()) {
+            return Err(format!("{q} is not the quantile at {p}"));
+        }
+    }
+    Ok(Outcome::Agrees)
+}
