@@ -13,8 +13,18 @@ use crate::{
     },
 };
 
-/// Traffic is imagined up to this many times what was seen, before a metric is called undecidable.
-const MOST_TRAFFIC: u64 = 1 << 12;
+/// Traffic is imagined doubled up to so many times, before a metric is called undecidable.
+const MOST_DOUBLINGS: u32 = 12;
+
+/// The least number of doublings, from 1 to `most`, that is enough, if what is enough stays enough; `None` if `most` is not.
+fn least(most: u32, enough: impl Fn(u32) -> bool) -> Option<u32> {
+    let (mut too_few, mut found) = (0, Some(most).filter(|&most| enough(most))?);
+    while found - too_few > 1 {
+        let middle = u32::midpoint(too_few, found);
+        if enough(middle) { found = middle } else { too_few = middle }
+    }
+    Some(found)
+}
 
 pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
     let (alpha, beta) = (policy.policy().alpha, policy.policy().beta);
@@ -42,7 +52,7 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
     let (verdict, reasons) = combine(&metrics, deadline_passed);
     Report {
         schema: 1,
-        version: crate::VERSION.into(),
+        version: env!("CARGO_PKG_VERSION").into(),
         policy: policy.digest(),
         verdict,
         reasons,
@@ -157,14 +167,15 @@ impl<'a> Found<'a> {
                     && !matches!(observed, Observed::Samples(_))
                 {
                     let decides = |a: &Answers| harmful(a.harm.times(family)) || safe(a);
-                    let factors = core::iter::successors(Some(2_u64), |f| f.checked_mul(2));
-                    let needed = factors.take_while(|f| *f <= MOST_TRAFFIC).find(|&factor| {
-                        answers_at(self.metric, observed, factor).is_some_and(|a| decides(&a))
-                    });
+                    let enough = |exponent: u32| {
+                        answers_at(self.metric, observed, 1 << exponent).is_some_and(|a| decides(&a))
+                    };
+                    let needed = least(MOST_DOUBLINGS, enough).map(|exponent| 1_u64 << exponent);
                     assessment.traffic_needed = needed.map(|f| f as f64);
                     if needed.is_none() {
                         standing.undecidable = Some(Error::telemetry(format!(
-                            "at the values seen, even {MOST_TRAFFIC} times the traffic shows neither harm nor safety"
+                            "at the values seen, even {} times the traffic shows neither harm nor safety",
+                            1_u64 << MOST_DOUBLINGS
                         )));
                     }
                 }

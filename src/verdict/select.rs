@@ -271,6 +271,8 @@ impl Clock {
 /// What the series of one selector grew by in one arm.
 struct Amounts<'a> {
     series: Vec<(&'a Labels, f64)>,
+    /// The first amount that is not a count, with its series.
+    fault: Option<Error>,
     /// Seconds of all series' intervals together.
     seconds: f64,
     /// The intervals with a reset: their ends and lengths.
@@ -283,6 +285,7 @@ impl<'a> Amounts<'a> {
         let resets = joint_resets(series);
         let mut amounts = Amounts {
             series: Vec::with_capacity(series.len()),
+            fault: None,
             seconds: 0.0,
             restarts: BTreeMap::new(),
             quality: Quality::default(),
@@ -296,6 +299,9 @@ impl<'a> Amounts<'a> {
             for increase in &increases {
                 let span = increase.end.since(increase.start).unwrap_or_default();
                 amounts.seconds += span.as_secs_f64();
+                if let (None, Err(error)) = (&amounts.fault, whole(increase.amount)) {
+                    amounts.fault = Some(error.at(format!("{:?}", one.labels)));
+                }
                 if increase.reset {
                     amounts.restarts.insert(increase.end, span);
                 }
@@ -309,16 +315,17 @@ impl<'a> Amounts<'a> {
     }
 
     fn whole(&self) -> Result<u64, Error> {
-        let mut sum = 0.0;
-        for (labels, amount) in &self.series {
-            whole(*amount).map_err(|error| error.at(format!("{labels:?}")))?;
-            sum += amount;
+        match &self.fault {
+            Some(fault) => Err(fault.clone()),
+            None => whole(self.sum()),
         }
-        whole(sum)
     }
 
     /// The sum over all histograms of the arm, which must have the same edges.
     fn histogram(&self) -> Result<Histogram, Error> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
         let mut members: BTreeMap<Labels, BTreeSet<u64>> = BTreeMap::new();
         let mut buckets: BTreeMap<u64, (f64, u64)> = BTreeMap::new();
         for (labels, amount) in &self.series {

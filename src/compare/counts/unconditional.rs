@@ -38,7 +38,7 @@ const LN_SMALL: f64 = -36.841_361_487_904_734;
 /// The larger of `floor` and the p value of "the canary is above the null", both as logarithms, the latter at most 1/2.
 pub(in crate::compare) fn ln_p_greater(null: &Null, seen: Arms<f64>, floor: f64) -> f64 {
     let z = null.z(seen);
-    if !(z > 0.0) {
+    if z.is_nan() || z <= 0.0 {
         return floor;
     }
     Search { null, grid: Grid::new(null), seen, z, thresholds: Arms::from_fn(|_| BTreeMap::new()) }
@@ -93,6 +93,9 @@ impl Grid {
     }
 }
 
+/// So many values of the grid are looked at; where more matter (exposures a factor of a billion apart), nothing is claimed.
+const MOST_VALUES: u32 = 20_000;
+
 /// One question.
 struct Search<'a> {
     null: &'a Null,
@@ -109,10 +112,15 @@ impl Search<'_> {
         let mut worth = Vec::new();
         let mut bound = f64::NEG_INFINITY;
         let middle = self.grid.near(self.null.constrained(self.seen));
+        let mut values = 0;
         for (start, step) in [(middle, 1.0), (middle - 1.0, -1.0)] {
             let mut j = self.few_from(start, step);
             let mut before = f64::NEG_INFINITY;
             while (0.0..=self.grid.last).contains(&j) {
+                values += 1;
+                if values > MOST_VALUES {
+                    return floor.max(-core::f64::consts::LN_2);
+                }
                 let laws = self.laws(j);
                 let ln_f = self.ln_fisher(&laws) - LN_W;
                 if ln_f <= enough && ln_f <= before {

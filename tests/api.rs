@@ -1,0 +1,45 @@
+//! What every public type promises.
+
+use std::{collections::HashSet, fmt::Debug, str::FromStr};
+
+use serinus::{
+    Arms, EValue, Effect, Error, Interval, Margin, PValue, PolicyErrors, Timestamp, Tolerance,
+    telemetry::{Counts, Events, Histogram, Quality, Samples, Selector, SeriesSet},
+    verdict::{Assessment, CheckedPolicy, Policy, Report, Telemetry, Verdict},
+};
+
+fn ordinary<T: Send + Sync + Clone + Debug + 'static>() {}
+
+#[test]
+fn every_type_goes_anywhere() {
+    ordinary::<(Arms<u8>, PValue, EValue, Interval, Effect, Margin, Tolerance, Timestamp)>();
+    ordinary::<(Samples, Counts, Events, Histogram, SeriesSet, Selector, Quality)>();
+    ordinary::<(Policy, CheckedPolicy, Telemetry, Report, Assessment)>();
+    ordinary::<(Error, PolicyErrors)>();
+}
+
+#[test]
+fn a_verdict_is_a_plain_value() {
+    let all = [Verdict::Promote, Verdict::Continue, Verdict::Hold, Verdict::Rollback, Verdict::Inconclusive];
+    let names: HashSet<Verdict> = all.iter().map(|v| Verdict::from_str(&v.to_string()).unwrap()).collect();
+    assert_eq!(names.len(), 5);
+    assert!("Promote".parse::<Verdict>().is_err());
+}
+
+#[test]
+fn evidence_survives_json() {
+    let p = PValue::from_ln(-20_000.0).unwrap();
+    let json = serde_json::to_value(p).unwrap();
+    assert_eq!(json, serde_json::json!({"p": 0.0, "ln_p": -20_000.0}));
+    assert_eq!(serde_json::from_value::<PValue>(json).unwrap(), p);
+    assert!(serde_json::from_str::<PValue>(r#"{"p": 2.0, "ln_p": 0.7}"#).is_err());
+
+    let interval = Interval::new(f64::NEG_INFINITY, 0.5, 0.95);
+    let json = serde_json::to_string(&interval).unwrap();
+    assert_eq!(json, r#"{"low":null,"high":0.5,"level":0.95}"#);
+    assert_eq!(serde_json::from_str::<Interval>(&json).unwrap(), interval);
+
+    assert!(serde_json::from_str::<Counts>(r#"{"bad": 3, "total": 2}"#).is_err());
+    assert!(serde_json::from_str::<Events>(r#"{"count": 1, "exposure": -2.0}"#).is_err());
+    assert!(serde_json::from_str::<Tolerance>("-0.1").is_err());
+}

@@ -1,0 +1,199 @@
+//! The policy: what is refused, with which path, all at once; and what a verdict says for each reason.
+
+use core::time::Duration;
+
+use serinus::{
+    Arms, Timestamp,
+    telemetry::{Counts, Histogram, Labels, Point, SeriesSet},
+    verdict::{Classification, Code, Observed, Policy, Telemetry, Verdict},
+};
+
+const START: &str = "
+apiVersion: serinus/v1
+arms: {by: arm, baseline: baseline, canary: canary}
+";
+
+fn policy(rest: &str) -> Policy {
+    Policy::from_yaml(&format!("{START}{rest}")).unwrap()
+}
+
+const ERRORS: &str = "{name: errors, kind: counts, bad: bad, total: all, margin: {relative: 0.25, absolute: 0.001}, limit: {max: 0.05}}";
+
+#[test]
+fn every_problem_at_once_each_with_its_path() {
+    let policy = Policy::from_yaml(
+        "
+        apiVersion: serinus/v2
+        arms: {by: arm, baseline: same, canary: same}
+        alpha: 0
+        beta: .nan
+        warmup: 60s
+        deadline: 30s
+        metrics:
+          - {name: a, kind: counts, bad: 'x{', value: y, question: shift, margin: {relative: -1, superiority: 0.1}}
+          - {name: a, kind: histogram, value: h, question: exceedance, margin: {absolute: 2}, role: guard, limit: {min: 0.5}}
+          - {name: c, kind: samples, by: other, above: {value: 1}, limit: {max: 1}}
+        ",
+    )
+    .unwrap();
+    let errors = policy.check().unwrap_err();
+    let paths: Vec<&str> = errors.errors().iter().filter_map(|e| e.path()).collect();
+    let expected = [
+        "apiVersion",
+        "alpha",
+        "beta",
+        "arms",
+        "deadline",
+        "metrics[0].bad: selector \"x{\"",
+        "metrics[0].total",
+        "metrics[0].value",
+        "metrics[0].question",
+        "metrics[0].margin.relative",
+        "metrics[0].margin.superiority",
+        "metrics[0].margin.superiority",
+        "metrics[1].name",
+        "metrics[1].above",
+        "metrics[1].margin.absolute",
+        "metrics[1].limit.min",
+        "metrics[2].by",
+        "metrics[2].above",
+        "metrics[2].margin",
+        "metrics[2].limit",
+    ];
+    assert_eq!(paths, expected, "{errors}");
+}
+
+#[test]
+fn an_unknown_field_is_refused_with_its_line() {
+    let error =
+        Policy::from_yaml(&format!("{START}metrics:\n  - {{name: x, kind: counts, criticl: true}}\n"))
+            .unwrap_err();
+    assert!(error.to_string().contains("criticl") && error.to_string().contains('5'), "{error}");
+    assert!(std::error::Error::source(&error).is_some());
+}
+
+#[test]
+fn yaml_and_json_are_the_same_policy() {
+    let yaml = policy(&format!("warmup: 90s\nmetrics: [{ERRORS}]"));
+    let json = serde_json::to_vec(&yaml).unwrap();
+    let read = Policy::from_json(&json).unwrap();
+    assert_eq!(read, yaml);
+    assert_eq!(read.warmup, Duration::from_secs(90));
+    assert_eq!(read.check().unwrap().digest(), yaml.check().unwrap().digest());
+    assert_ne!(yaml.clone().with_arms("v1", "v2").check().unwrap().digest(), yaml.check().unwrap().digest());
+}
+
+fn judge(policy: &str, baseline: (u64, u64), canary: (u64, u64)) -> serinus::verdict::Report {
+    let mut telemetry = Telemetry::default();
+    let counts = |(bad, total)| Counts::new(bad, total).unwrap();
+    telemetry.insert("errors", Observed::Counts(Arms { baseline: counts(baseline), canary: counts(canary) }));
+    self::policy(policy).check().unwrap().judge(&telemetry)
+}
+
+#[test]
+fn each_verdict_has_its_reason() {
+    let metrics = format!("metrics: [{ERRORS}]");
+    for (baseline, canary, verdict, code) in [
+        ((20, 20_000), (20, 20_000), Verdict::Promote, Code::SafetyShown),
+        ((20, 20_000), (100, 20_000), Verdict::Rollback, Code::HarmShown),
+        ((0, 200), (0, 200), Verdict::Continue, Code::NotEnoughYet),
+        ((0, 0), (0, 200), Verdict::Continue, Code::NotEnoughYet),
+        ((2_000, 20_000), (2_050, 20_000), Verdict::Hold, Code::CommonCause),
+        ((980, 20_000), (1_140, 20_000), Verdict::Rollback, Code::LimitExceeded),
+    ] {
+        let report = judge(&metrics, baseline, canary);
+        assert_eq!((report.verdict, report.reasons[0].code), (verdict, code), "{report}");
+    }
+    let report = self::policy(&metrics).check().unwrap().judge(&Telemetry::default());
+    assert_eq!((report.verdict, report.reasons[0].code), (Verdict::Hold, Code::NoData));
+}
+
+#[test]
+fn one_bad_request_of_thirty_is_no_rollback() {
+    let report = judge(&format!("metrics: [{ERRORS}]"), (0, 10_000), (1, 30));
+    assert_eq!(report.verdict, Verdict::Continue, "{report}");
+}
+
+#[test]
+fn a_guard_is_not_waited_for_and_can_roll_back() {
+    let guard = "{name: extra, kind: counts, bad: b, total: t, margin: {absolute: 0.001}, role: guard}";
+    let metrics = format!("metrics: [{ERRORS}, {guard}]");
+    assert_eq!(judge(&metrics, (20, 20_000), (20, 20_000)).verdict, Verdict::Promote);
+    let mut telemetry = Telemetry::default();
+    let counts = |bad| Counts::new(bad, 20_000).unwrap();
+    telemetry.insert("errors", Observed::Counts(Arms { baseline: counts(20), canary: counts(20) }));
+    telemetry.insert("extra", Observed::Counts(Arms { baseline: counts(20), canary: counts(200) }));
+    let report = self::policy(&metrics).check().unwrap().judge(&telemetry);
+    assert_eq!((report.verdict, report.deciding_metric()), (Verdict::Rollback, Some("extra")));
+}
+
+#[test]
+fn a_bucket_wider_than_two_to_one_cannot_decide_a_small_margin() {
+    let rule = |margin: &str| {
+        format!("metrics: [{{name: latency, kind: histogram, value: h, margin: {{{margin}}}}}]")
+    };
+    let mut telemetry = Telemetry::default();
+    let histogram = || Histogram::new(vec![0.1, 1.0, 10.0], vec![10_000, 80_000, 10_000, 0]).unwrap();
+    telemetry.insert("latency", Observed::Histogram(Arms { baseline: histogram(), canary: histogram() }));
+    let report = policy(&rule("relative: 0.05")).check().unwrap().judge(&telemetry);
+    assert_eq!(
+        (report.verdict, report.reasons[0].code),
+        (Verdict::Inconclusive, Code::Undecidable),
+        "{report}"
+    );
+    let report = policy(&rule("superiority: 0.05")).check().unwrap().judge(&telemetry);
+    assert_eq!(report.verdict, Verdict::Promote, "{report}");
+}
+
+/// Counters of both arms that grow evenly for a minute.
+fn export(bad: Option<(f64, f64)>, all: f64, step: f64) -> SeriesSet {
+    let mut set = SeriesSet::default();
+    for (arm, bad) in [("baseline", bad.map(|b| b.0)), ("canary", bad.map(|b| b.1))] {
+        for (name, rate) in [("bad", bad), ("all", Some(all))] {
+            let Some(rate) = rate else { continue };
+            let labels = Labels::from([("__name__".into(), name.into()), ("arm".into(), arm.into())]);
+            let point = |s: i64| Point {
+                at: Timestamp::from_micros(s * 1_000_000),
+                value: (s as f64 * rate / step).floor() * step,
+            };
+            set.extend(labels, (0..=60).map(point));
+        }
+    }
+    set
+}
+
+#[test]
+fn the_deadline_ends_the_waiting() {
+    let waiting = policy(&format!("deadline: 2m\nmetrics: [{ERRORS}]")).check().unwrap();
+    let due = policy(&format!("deadline: 1m\nmetrics: [{ERRORS}]")).check().unwrap();
+    let export = export(Some((0.0, 0.0)), 5.0, 1.0);
+    assert_eq!(waiting.judge(&waiting.select(&export)).verdict, Verdict::Continue);
+    let report = due.judge(&due.select(&export));
+    assert_eq!((report.verdict, report.reasons[0].code), (Verdict::Inconclusive, Code::DeadlineReached));
+}
+
+#[test]
+fn no_series_of_bad_ones_is_zero_if_the_total_exists() {
+    let checked = policy(&format!("warmup: 10s\nmetrics: [{ERRORS}]")).check().unwrap();
+    let report = checked.judge(&checked.select(&export(None, 200.0, 1.0)));
+    assert_eq!(report.verdict, Verdict::Promote, "{report}");
+    let metric = &report.metrics[0];
+    assert_eq!(metric.matched[0].series, Arms { baseline: 0, canary: 0 });
+    assert_eq!(metric.matched[1].series, Arms { baseline: 1, canary: 1 });
+    assert!(
+        metric
+            .notes
+            .iter()
+            .any(|n| n == "no series matched bad in the canary: read as zero because the total exists")
+    );
+    assert_eq!(metric.arms.unwrap().canary.size, 50.0 * 200.0); // ten seconds are left out
+    assert_eq!(metric.quality.canary.outside, 10);
+}
+
+#[test]
+fn a_rate_is_no_counter() {
+    let checked = policy(&format!("metrics: [{ERRORS}]")).check().unwrap();
+    let report = checked.judge(&checked.select(&export(Some((0.3, 0.3)), 200.0, 0.3)));
+    assert_eq!((report.verdict, report.metrics[0].classification), (Verdict::Hold, Classification::Error));
+    assert!(report.to_string().contains("raw counter"), "{report}");
+}
