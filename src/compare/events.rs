@@ -8,16 +8,21 @@
 //!
 //! Events are those of a Poisson process: independent, at a rate that stays the same within an arm. Crashes that restart
 //! into crashes are not that. The exposures may be in any unit that both arms share; one more event in the canary never
-//! raises the p value of "greater" and never lowers that of "less". An arm without exposure gives no information.
+//! raises the p value of "greater" and never lowers that of "less". An arm without exposure, or with less
+//! than 1e-100 of the other's, gives no information.
 
 use super::counts::{Null, Unit, check_ratio, guarded, mid_p, ratio_interval, tail_of, unbounded};
 use crate::arm::Arms;
 use crate::compare::question::{Boundary, Sides};
 use crate::error::Error;
-use crate::evidence::{Effect, Interval, Measure};
+use crate::evidence::{Effect, Interval, Measure, PValue};
+use crate::special::binomial::Poisson;
 use crate::special::normal::normal_quantile;
 use crate::special::root::find_root;
 use crate::telemetry::Events;
+
+/// An exposure below this share of the other arm's is none.
+const NEGLIGIBLE: f64 = 1e-100;
 
 /// Whether the canary's rate is above or below a boundary: [`difference`] for a [`Boundary::Difference`],
 /// [`conditional`] for a [`Boundary::Ratio`].
@@ -60,10 +65,8 @@ pub fn sides(arms: Arms<Events>, boundary: Boundary) -> Result<Sides, Error> {
 /// ```
 pub fn conditional(arms: Arms<Events>, ratio: f64) -> Result<Sides, Error> {
     check_ratio(ratio)?;
-    if is_empty(arms) {
-        return Ok(Sides::NOTHING);
-    }
-    Ok(mid_p(arms.map(|events| events.count()), ratio, exposure_ratio(arms)))
+    let Some(scaled) = Scaled::of(arms) else { return Ok(Sides::NOTHING) };
+    Ok(mid_p(arms.map(|events| events.count()), ratio, scaled.ratio()))
 }
 
 /// Tests of the difference of the rates, canary minus baseline, against `difference`: the score test, and beside it an
@@ -88,10 +91,10 @@ pub fn difference(arms: Arms<Events>, difference: f64) -> Result<Sides, Error> {
     if !difference.is_finite() {
         return Err(Error::value(format!("difference {difference} of rates is not finite")));
     }
-    if is_empty(arms) {
-        return Ok(Sides::NOTHING);
-    }
-    Ok(guarded(&null(arms, difference), arms.map(|events| events.count() as f64)))
+    let Some(scaled) = Scaled::of(arms) else { return Ok(Sides::NOTHING) };
+    // what overflows here is beyond any rate
+    let difference = libm::scalbn(difference, scaled.exponent).clamp(f64::MIN, f64::MAX);
+    Ok(guarded(&scaled.null(difference), arms.map(|events| events.count() as f64)))
 }
 
 /// The ratio of the rates, canary over baseline, with the interval of the ratios that [`conditional`] does not reject at
@@ -115,9 +118,11 @@ pub fn difference(arms: Arms<Events>, difference: f64) -> Result<Sides, Error> {
 pub fn rate_ratio(arms: Arms<Events>, level: f64) -> Result<Effect, Error> {
     let tail = tail_of(level)?;
     let (mut estimate, mut interval) = (None, unbounded(level));
-    if let (Some(canary), Some(baseline)) = (arms.canary.rate(), arms.baseline.rate()) {
-        estimate = Some(canary / baseline).filter(|ratio| ratio.is_finite());
-        interval = ratio_interval(arms.map(|events| events.count()), exposure_ratio(arms), tail, level);
+    if let Some(scaled) = Scaled::of(arms) {
+        let count = arms.map(|events| events.count());
+        let ratio = count.canary as f64 / count.baseline as f64 * scaled.ratio();
+        estimate = Some(ratio).filter(|ratio| ratio.is_finite());
+        interval = ratio_interval(count, scaled.ratio(), tail, level);
     }
     Ok(Effect { measure: Measure::RateRatio, estimate, interval })
 }
@@ -143,43 +148,68 @@ pub fn rate_ratio(arms: Arms<Events>, level: f64) -> Result<Effect, Error> {
 pub fn rate_difference(arms: Arms<Events>, level: f64) -> Result<Effect, Error> {
     let z = -normal_quantile(tail_of(level)?);
     let (mut estimate, mut interval) = (None, unbounded(level));
-    if let (Some(canary), Some(baseline)) = (arms.canary.rate(), arms.baseline.rate()) {
+    if let (Some(scaled), Some(canary), Some(baseline)) =
+        (Scaled::of(arms), arms.canary.rate(), arms.baseline.rate())
+    {
         let count = arms.map(|events| events.count() as f64);
-        let limit = |z: f64| find_root(f64::MIN, f64::MAX, |d| null(arms, d).z(count) <= z);
+        let limit = |z: f64| {
+            let d = find_root(f64::MIN, f64::MAX, |d| scaled.null(d).z(count) <= z);
+            libm::scalbn(d, scaled.exponent.saturating_neg())
+        };
         estimate = Some(canary - baseline).filter(|difference| difference.is_finite());
         interval = Interval::new(limit(z), limit(-z), level);
     }
     Ok(Effect { measure: Measure::RateDifference, estimate, interval })
 }
 
-fn null(arms: Arms<Events>, difference: f64) -> Null {
-    Null { unit: Unit::Rates, size: arms.map(|events| events.exposure()), difference }
+/// Exposures in a unit in which the larger is about 1: nothing overflows, and a power of two changes no digit.
+#[derive(Debug, Clone, Copy)]
+struct Scaled {
+    exposure: Arms<f64>,
+    /// The unit is two to this.
+    exponent: i32,
 }
 
-fn is_empty(arms: Arms<Events>) -> bool {
-    arms.baseline.exposure() == 0.0 || arms.canary.exposure() == 0.0
+impl Scaled {
+    /// `None` where an arm has no exposure, or next to none compared with the other.
+    fn of(arms: Arms<Events>) -> Option<Scaled> {
+        let (_, exponent) = libm::frexp(arms.baseline.exposure().max(arms.canary.exposure()));
+        let exposure = arms.map(|events| libm::scalbn(events.exposure(), exponent.saturating_neg()));
+        (exposure.baseline.min(exposure.canary) > NEGLIGIBLE).then_some(Scaled { exposure, exponent })
+    }
+
+    /// The baseline's exposure over the canary's.
+    fn ratio(self) -> f64 {
+        self.exposure.baseline / self.exposure.canary
+    }
+
+    /// With the difference in the same unit.
+    fn null(self, difference: f64) -> Null {
+        Null { unit: Unit::Rates, size: self.exposure, difference }
+    }
 }
 
-/// The baseline's exposure over the canary's, which is above 0; kept within what a float can divide by.
-fn exposure_ratio(arms: Arms<Events>) -> f64 {
-    (arms.baseline.exposure() / arms.canary.exposure()).clamp(f64::MIN_POSITIVE, 1e300)
-}
-
-/// Exact one-arm tails of the rate against an absolute limit: `greater` is P(X >= count), `less` P(X <= count), for a Poisson
-/// count at the limit.
+/// Exact one-arm tails of the rate against an absolute limit: `greater` is P(X >= count) and `less` is P(X <= count), for a
+/// Poisson count at the limit. An arm without exposure gives no information.
 ///
 /// # Errors
-/// A limit that is not positive and finite.
+/// `limit` is not positive and finite.
+///
+/// ```
+/// use serinus::{compare::events, telemetry::Events};
+/// let p = events::limit_sides(Events::new(1, 10.0)?, 0.1)?.greater.value();
+/// assert!((p - (1.0 - (-1.0_f64).exp())).abs() < 1e-12);
+/// # Ok::<(), serinus::Error>(())
+/// ```
 pub fn limit_sides(events: Events, limit: f64) -> Result<Sides, Error> {
-    if !(limit > 0.0 && limit.is_finite()) {
-        return Err(Error::value(format!("limit {limit} is not a positive rate")));
-    }
+    check_ratio(limit)?;
     if events.exposure() == 0.0 {
         return Ok(Sides::NOTHING);
     }
-    let at_limit = crate::special::binomial::Poisson::new(limit * events.exposure());
+    let at_limit = Poisson::new((limit * events.exposure()).min(f64::MAX));
+    let count = events.count() as f64;
     Ok(Sides {
-        greater: crate::evidence::PValue::saturating(at_limit.ln_upper(events.count() as f64)),
-        less: crate::evidence::PValue::saturating(at_limit.ln_lower(events.count() as f64)),
+        greater: PValue::saturating(at_limit.ln_upper(count)),
+        less: PValue::saturating(at_limit.ln_lower(count)),
     })
 }

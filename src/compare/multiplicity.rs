@@ -67,8 +67,8 @@ mod tests {
                     state =
                         state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                     // few distinct values, so that there are ties, some of them far below any float
-                    PValue::from_ln(-((state >> 40) % 12) as f64 * if round % 2 == 0 { 0.5 } else { 400.0 })
-                        .unwrap()
+                    let scale = if round % 2 == 0 { -0.5 } else { -400.0 };
+                    PValue::from_ln(((state >> 40) % 12) as f64 * scale).unwrap()
                 })
                 .collect();
             let adjusted = ln(&holm(&p));

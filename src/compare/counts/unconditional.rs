@@ -13,6 +13,9 @@
 //! and fall with each single count, so does p: a canary event that turns from good to bad never raises it.
 //!
 //! - u runs over a fixed grid, half a standard deviation apart on the scale that makes variances equal (arcsine, root).
+//!   With one arm [`UNEQUAL`] times the other, half a standard deviation of the larger arm would be too many steps: the
+//!   grid is then that of a larger arm of just this size, and between two of its values stands a bound, the baseline's
+//!   tails taken at the lower one and the canary's at the upper.
 //! - Where both arms expect a variance above [`MANY`], T is normal enough, and u is left out.
 //! - F for a given u is at most 1e-16 in deep tails; then F/w itself is the answer, at least as large as the minimum.
 //! - Above 1/2 the p value is not wanted: the score test's own is at least 1/2 there too.
@@ -29,6 +32,8 @@ use crate::special::binomial::Law;
 const MANY: f64 = 100.0;
 /// Distance of neighbouring u in standard deviations.
 const SPACING: f64 = 0.5;
+/// How many times the smaller arm the larger may be for single values of u.
+const UNEQUAL: f64 = 400.0;
 /// The share of the error that Fisher's combination may use, in logarithms.
 const LN_W: f64 = -6.907_755_278_982_137;
 const LN_REST: f64 = -0.001_000_500_333_583_533_5;
@@ -52,18 +57,23 @@ struct Grid {
     delta: f64,
     /// The number of the last one.
     last: f64,
-    /// Both sizes together.
+    /// Both sizes together, of which the larger counts only up to a multiple of the smaller.
     size: f64,
+    /// From a value of u to the one at which the canary's tails are taken.
+    width: f64,
 }
 
 impl Grid {
     fn new(null: &Null) -> Grid {
-        let size = null.size.baseline + null.size.canary;
+        let (a, b) = (null.size.baseline, null.size.canary);
+        let smaller = a.min(b);
+        let size = smaller + a.max(b).min(UNEQUAL * smaller);
+        let width = if a.max(b) > UNEQUAL * smaller { 1.0 } else { 0.0 };
         let last = match null.unit {
             Unit::Shares => libm::ceil(core::f64::consts::PI * libm::sqrt(size) / SPACING),
             Unit::Rates => 9e15,
         };
-        Grid { unit: null.unit, delta: null.difference.abs(), last, size }
+        Grid { unit: null.unit, delta: null.difference.abs(), last, size, width }
     }
 
     /// The lower arm's share or rate, and the higher arm's share of good ones.
@@ -123,14 +133,14 @@ impl Search<'_> {
                 }
                 let laws = self.laws(j);
                 let ln_f = self.ln_fisher(&laws) - LN_W;
-                if ln_f <= enough && ln_f <= before {
+                let (rising, counts) = (ln_f > before, ln_f > enough);
+                if counts {
+                    worth.push((laws, ln_f));
+                } else if !rising {
                     break;
                 }
                 bound = bound.max(ln_f);
                 before = ln_f;
-                if ln_f > enough {
-                    worth.push((laws, ln_f));
-                }
                 j = self.few_from(j + step, step);
             }
         }
@@ -150,18 +160,18 @@ impl Search<'_> {
 
     /// Both arms' distributions at a value of the grid.
     fn laws(&self, j: f64) -> Arms<Law> {
+        let canary = (j + self.grid.width).min(self.grid.last);
+        Arms { baseline: self.law(Arm::Baseline, j), canary: self.law(Arm::Canary, canary) }
+    }
+
+    fn law(&self, arm: Arm, j: f64) -> Law {
         let (u, top) = self.grid.at(j);
-        let delta = self.grid.delta;
-        let law = |size: f64, bad: f64, good: f64| match self.grid.unit {
-            Unit::Shares => Law::binomial(size, bad, good),
-            Unit::Rates => Law::poisson(size * bad),
-        };
-        let (low, high) = self.null.low_and_high(self.null.size);
-        let (low, high) = (law(low, u, top + delta), law(high, u + delta, top));
-        if self.null.difference >= 0.0 {
-            Arms { baseline: low, canary: high }
-        } else {
-            Arms { baseline: high, canary: low }
+        let (low, high) = self.null.low_and_high(Arms { baseline: Arm::Baseline, canary: Arm::Canary });
+        let delta = |other: Arm| if arm == other { 0.0 } else { self.grid.delta };
+        let size = self.null.size[arm];
+        match self.grid.unit {
+            Unit::Shares => Law::binomial(size, u + delta(low), top + delta(high)),
+            Unit::Rates => Law::poisson(size * (u + delta(low))),
         }
     }
 
