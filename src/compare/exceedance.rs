@@ -200,3 +200,92 @@ fn same_edges(arms: Arms<&Histogram>) -> Result<(), Error> {
         Err(Error::telemetry(format!("the arms' histograms have different edges: {how}")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{edge_at, exceedance, exceedance_samples, threshold, threshold_samples};
+    use crate::arm::Arms;
+    use crate::telemetry::{Histogram, Samples};
+
+    fn samples(values: &[f64]) -> Samples {
+        Samples::new(values.to_vec()).unwrap()
+    }
+
+    /// The smallest pooled value with few enough above it, by looking at each.
+    fn by_definition(arms: Arms<&Samples>, quantile: f64) -> Option<f64> {
+        let pooled: Vec<f64> = [arms.baseline.sorted(), arms.canary.sorted()].concat();
+        let share = |t: f64| pooled.iter().filter(|v| **v > t).count() as f64 / pooled.len() as f64;
+        let mut fitting: Vec<f64> =
+            pooled.iter().copied().filter(|t| share(*t) <= 1.0 - quantile + 1e-12).collect();
+        fitting.sort_by(f64::total_cmp);
+        fitting.first().copied().filter(|t| t.is_finite())
+    }
+
+    #[test]
+    fn the_threshold_of_samples_is_its_definition() {
+        let infinity = f64::INFINITY;
+        let values = [1.0, 1.0, 2.0, 3.0, 3.0, 3.0, 4.0, 9.0, infinity, infinity];
+        for split in 1..values.len() {
+            let (a, b) = (samples(&values[..split]), samples(&values[split..]));
+            for arms in [Arms { baseline: &a, canary: &b }, Arms { baseline: &b, canary: &a }] {
+                for quantile in [0.01, 0.2, 0.4, 0.7, 0.8, 0.81, 0.999] {
+                    assert_eq!(
+                        threshold_samples(arms, quantile).unwrap(),
+                        by_definition(arms, quantile),
+                        "{quantile}"
+                    );
+                }
+                let above = exceedance_samples(arms, 3.0).unwrap();
+                assert_eq!(above.baseline.bad() + above.canary.bad(), 4);
+            }
+        }
+        let (a, b) = (samples(&[1.0]), samples(&[2.0]));
+        let arms = Arms { baseline: &a, canary: &b };
+        assert!(threshold_samples(arms, 1.0).is_err() && threshold_samples(arms, f64::NAN).is_err());
+        assert!(exceedance_samples(arms, f64::NAN).is_err());
+    }
+
+    #[test]
+    fn the_threshold_of_histograms_is_the_smallest_edge_and_knows_no_arm() {
+        let a = Histogram::new(vec![1.0, 2.0, 4.0], vec![50, 30, 15, 5]).unwrap();
+        let b = Histogram::new(vec![1.0, 2.0, 4.0], vec![0, 0, 0, 100]).unwrap();
+        let none = Histogram::new(vec![1.0, 2.0, 4.0], vec![0; 4]).unwrap();
+        let other = Histogram::new(vec![1.0, 2.0, 5.0], vec![0; 4]).unwrap();
+        let at = |x, y, q| threshold(Arms { baseline: x, canary: y }, q).unwrap();
+        assert_eq!(
+            (at(&a, &a, 0.5), at(&a, &a, 0.8), at(&a, &a, 0.81), at(&a, &a, 0.95)),
+            (Some(0), Some(1), Some(2), Some(2))
+        );
+        assert_eq!(
+            (at(&a, &b, 0.4), at(&b, &a, 0.4), at(&a, &b, 0.9), at(&none, &none, 0.5)),
+            (Some(1), Some(1), None, None)
+        );
+        let different = Arms { baseline: &a, canary: &other };
+        assert!(
+            threshold(different, 0.5).is_err()
+                && exceedance(different, 0).is_err()
+                && edge_at(different, 1.0).is_err()
+        );
+        assert!(exceedance(Arms { baseline: &a, canary: &b }, 3).is_err());
+        assert!(threshold(Arms { baseline: &a, canary: &b }, 0.0).is_err());
+    }
+
+    #[test]
+    fn a_stated_threshold_is_an_edge_or_an_error() {
+        let h = Histogram::new(vec![-2.0, 0.0, 0.3, 7.0], vec![1; 5]).unwrap();
+        let arms = Arms { baseline: &h, canary: &h };
+        for (value, edge) in
+            [(-2.0, 0), (0.0, 1), (-0.0, 1), (0.1 + 0.2, 2), (0.3 - 1e-11, 2), (7.0 + 1e-9, 3)]
+        {
+            assert_eq!(edge_at(arms, value).unwrap(), edge, "{value}");
+        }
+        for value in [-3.0, 1e-300, 0.300_001, 8.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(edge_at(arms, value).is_err(), "{value}");
+        }
+        let message = |value| edge_at(arms, value).unwrap_err().to_string();
+        assert!(message(8.0).ends_with("the nearest is 7") && message(-3.0).ends_with("the nearest is -2"));
+        let close = Histogram::new(vec![1.0, 1.0 + 1e-10], vec![1; 3]).unwrap();
+        let arms = Arms { baseline: &close, canary: &close };
+        assert_eq!((edge_at(arms, 1.0).unwrap(), edge_at(arms, 1.0 + 0.9e-10).unwrap()), (0, 1));
+    }
+}

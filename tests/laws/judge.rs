@@ -14,7 +14,7 @@ const ALL: [&str; 5] = ["promote", "continue", "hold", "rollback", "inconclusive
 #[test]
 fn law_1_no_data_never_promotes_and_an_error_never_does() {
     let (tally, checked) = (Tally::default(), checked());
-    check(1_000, (world(), 0..4_usize, 0..3_usize), |(world, metric, fault)| {
+    check(2_500, (world(), 0..4_usize, 0..3_usize), |(world, metric, fault)| {
         let metric = ["errors", "latency", "tail", "crashes"][metric];
         let mut telemetry = world.telemetry();
         let mut without = serinus::verdict::Telemetry::default();
@@ -52,7 +52,7 @@ fn law_1_no_data_never_promotes_and_an_error_never_does() {
 #[test]
 fn law_2_more_harm_never_gives_a_better_verdict() {
     let (tally, checked) = (Tally::default(), checked());
-    check(1_000, (world(), 0..4_usize, 1..2_000_u64), |(world, metric, more)| {
+    check(4_000, (world(), 0..4_usize, 1..2_000_u64), |(world, metric, more)| {
         let mut worse = world.clone();
         match metric {
             0 => {
@@ -99,7 +99,7 @@ fn law_3_the_order_of_metrics_changes_nothing() {
     let all = policy();
     let order = Just((0..all.metrics.len()).collect::<Vec<usize>>()).prop_shuffle();
     let first = all.check().unwrap();
-    check(500, (world(), order), |(world, order)| {
+    check(2_000, (world(), order), |(world, order)| {
         let mut other = all.clone();
         other.metrics = order.iter().map(|&i| all.metrics[i].clone()).collect();
         let (a, b) = (world.judge(&first), world.judge(&other.check().unwrap()));
@@ -110,7 +110,7 @@ fn law_3_the_order_of_metrics_changes_nothing() {
         }
         Ok(())
     });
-    tally.finish("law 3, metrics", &ALL, 5);
+    tally.finish("law 3, metrics", &ALL, 10);
 }
 
 /// A world as counters that grow over a minute, in one or two instances an arm.
@@ -251,7 +251,7 @@ fn an_export_says_the_same_as_its_totals() {
 #[test]
 fn law_4_a_power_of_two_changes_no_bit() {
     let tally = Tally::default();
-    check(500, (world(), -40..=40_i32), |(world, exponent)| {
+    check(2_000, (world(), -40..=40_i32), |(world, exponent)| {
         let factor = f64::from(exponent).exp2();
         let mut policy = policy();
         policy.metrics[1].margin =
@@ -289,7 +289,7 @@ fn law_4_a_power_of_two_changes_no_bit() {
         }
         Ok(())
     });
-    tally.finish("law 4", &ALL, 5);
+    tally.finish("law 4", &ALL, 10);
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn law_8_a_dry_run_and_an_informative_metric_decide_nothing() {
     informative.metrics[5].role = serinus::verdict::Role::Informative;
     let policies = [with, informative].map(|p| p.check().unwrap());
     let without = without.check().unwrap();
-    check(300, world(), |world| {
+    check(1_000, world(), |world| {
         let expected = world.judge(&without);
         for policy in &policies {
             let report = world.judge(policy);

@@ -20,7 +20,7 @@
 //! - F for a given u is at most 1e-16 in deep tails; then F/w itself is the answer, at least as large as the minimum.
 //! - Above 1/2 the p value is not wanted: the score test's own is at least 1/2 there too.
 //!
-//! Tails of an arm with a variance above 400 are those of Peizer and Pratt (1968), within 1e-5 of themselves.
+//! Tails of an arm with a variance above 400 are those of Barndorff-Nielsen (1986), within 1e-4 of themselves.
 
 use std::collections::BTreeMap;
 
