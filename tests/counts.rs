@@ -92,6 +92,7 @@ fn check(case: &Value) -> Result<(), String> {
         "share_interval" => limits(share_interval(whole("canary"), param("level")).unwrap(), FLOATS),
         "limit" => sides(limit_sides(whole("canary"), param("limit")).unwrap()),
         "limit_peer" => peer(limit_sides(whole("canary"), param("limit")).unwrap(), FLOATS),
+        "rate_limit" => sides(events::limit_sides(exposed("canary"), param("limit")).unwrap()),
         "rate_score" => {
             // the score test is the smaller part of `difference`; its own value is not public
             let found = events::difference(events(), param("difference")).unwrap();
@@ -378,6 +379,7 @@ fn empty_arms_and_no_events_are_no_information() {
     }
     assert_eq!(limit_sides(counts_of(0, 0), 0.1).unwrap(), Sides::NOTHING);
     assert_eq!(share_interval(counts_of(0, 0), 0.9).unwrap().low, None);
+    assert_eq!(events::limit_sides(Events::new(0, 0.0).unwrap(), 0.1).unwrap(), Sides::NOTHING);
     let unexposed = events_of((0, 0.0), (3, 10.0));
     assert_eq!(events::difference(unexposed, 0.0).unwrap(), Sides::NOTHING);
     assert_eq!(events::conditional(unexposed, 1.0).unwrap(), Sides::NOTHING);
@@ -442,6 +444,8 @@ fn absurd_exposures_give_numbers() {
             let sides = events::difference(arms, d).unwrap();
             assert!(sides.greater.ln() <= 0.0 && sides.less.ln() <= 0.0);
             let _ = events::conditional(arms, 1.5).unwrap();
+            let limit = events::limit_sides(arms.canary, d.abs()).unwrap();
+            assert!(limit.greater.ln() + limit.less.ln() <= 0.0);
             let _ = events::rate_difference(arms, 0.9).unwrap();
             let _ = events::rate_ratio(arms, 0.9).unwrap();
         }
@@ -503,6 +507,9 @@ fn questions_without_an_answer_are_errors() {
         assert!(share_interval(some.canary, level).is_err());
     }
     assert!(limit_sides(some.canary, 1.1).is_err() && limit_sides(some.canary, f64::NAN).is_err());
+    for limit in [-1.0, f64::NAN, f64::INFINITY] {
+        assert!(events::limit_sides(exposed.canary, limit).is_err());
+    }
     let superiority = Boundary::Superiority(0.5);
     assert!(counts::sides(some, superiority).is_err() && events::sides(exposed, superiority).is_err());
     // an error comes before "no information"

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | is the ratio of the rates above or below r? | [`conditional`] | for every number of events, on average over it |
 //! | is the difference of the rates above or below d? | [`difference`] | for every number of events, up to a mean of 100 an arm; in large samples beyond |
+//! | is one arm's rate above or below a limit? | [`limit_sides`] | for every number of events |
 //! | how large is the ratio, the difference? | [`rate_ratio`], [`rate_difference`] | as the tests |
 //!
 //! Events are those of a Poisson process: independent, at a rate that stays the same within an arm. Crashes that restart
@@ -15,7 +16,8 @@ use super::counts::{Null, Unit, check_ratio, guarded, mid_p, ratio_interval, tai
 use crate::arm::Arms;
 use crate::compare::question::{Boundary, Sides};
 use crate::error::Error;
-use crate::evidence::{Effect, Interval, Measure};
+use crate::evidence::{Effect, Interval, Measure, PValue};
+use crate::special::binomial::Poisson;
 use crate::special::normal::normal_quantile;
 use crate::special::root::find_root;
 use crate::telemetry::Events;
@@ -158,6 +160,36 @@ pub fn rate_difference(arms: Arms<Events>, level: f64) -> Result<Effect, Error> 
         interval = Interval::new(limit(z), limit(-z), level);
     }
     Ok(Effect { measure: Measure::RateDifference, estimate, interval })
+}
+
+/// Tests of one arm's rate against an absolute limit, by the Poisson distribution: `greater` is P(X >= x) and `less`
+/// P(X <= x), each for the rate `limit`. Exact, so that the two add to more than 1.
+///
+/// A limit of 0 that one event contradicts gives the smallest p value there is.
+///
+/// # Errors
+/// `limit` is negative or not finite.
+///
+/// ```
+/// use serinus::{compare::events, telemetry::Events};
+/// let sides = events::limit_sides(Events::new(2, 8.0)?, 0.125)?; // one was expected
+/// assert!((sides.greater.value() - (1.0 - 2.0 * (-1.0_f64).exp())).abs() < 1e-15);
+/// assert!((sides.less.value() - 2.5 * (-1.0_f64).exp()).abs() < 1e-15);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn limit_sides(events: Events, limit: f64) -> Result<Sides, Error> {
+    if !(limit >= 0.0 && limit.is_finite()) {
+        return Err(Error::value(format!("limit {limit} of a rate is not a finite number of at least 0")));
+    }
+    if events.exposure() == 0.0 {
+        return Ok(Sides::NOTHING);
+    }
+    // beyond 2^53 events no count is near
+    let (count, law) = (events.count() as f64, Poisson::new((events.exposure() * limit).min(1e100)));
+    Ok(Sides {
+        greater: PValue::saturating(law.ln_upper(count)),
+        less: PValue::saturating(law.ln_lower(count)),
+    })
 }
 
 /// Exposures in a unit in which the larger is about 1: nothing overflows, and a power of two changes no digit.

@@ -67,6 +67,7 @@ LIMITS = [
     (3, 100, 0.01), (0, 100, 0.01), (100, 100, 0.99), (1, 1, 0.5), (50, 10**6, 1e-4), (160, 10**6, 1e-4),
     (10**9 + 200_000, 10**12, 0.001), (10**9 - 200_000, 10**12, 0.001), (700, 1000, 0.01), (4000, 10**4, 1e-3),
 ]
+RATE_LIMITS = [(3, 100.0, 0.01), (0, 100.0, 0.01), (40, 2.5, 1e-3), (620, 1000.0, 0.5), (390, 1000.0, 0.5), (5, 1.0, 200.0)]
 LEVEL = 0.95
 cases = []
 
@@ -235,6 +236,12 @@ for x, n, limit in LIMITS:
     if n < 10**7 and stats.binom.sf(x - 1, n, limit) > 1e-290:
         add("limit_peer", "scipy", f"{x}_of_{n}", a, greater=stats.binom.sf(x - 1, n, limit),
             less=stats.binom.cdf(x, n, limit))
+
+for x, exposure, limit in RATE_LIMITS:
+    mean = mpf(exposure) * mpf(limit)
+    upper = mp.gammainc(x, 0, mean, regularized=True) if x else mpf(1)
+    add("rate_limit", "mpmath", f"{x}_in_{exposure:g}", {"canary": [x, exposure], "limit": limit},
+        ln_greater=mp.log(upper), ln_less=mp.log(mp.gammainc(x + 1, mean, mp.inf, regularized=True)))
 
 for name, (x1, e1, x0, e0) in EVENTS.items():
     a = arms(x1, e1, x0, e0)
