@@ -247,7 +247,7 @@ fn all(scenarios: &[Scenario], policy: &CheckedPolicy) -> Result<ExitCode> {
             (false, None) => "OUTSIDE".to_string(),
         };
         wrong += usize::from(mark == "OUTSIDE");
-        promoted += usize::from(report.verdict == Verdict::Promote);
+        promoted += usize::from(report.verdict == Verdict::Promote && scenario.expects(Verdict::Promote));
         let deciding = report.deciding_metric().unwrap_or("all required");
         let verdict = report.verdict;
         say(&format!(
@@ -256,7 +256,7 @@ fn all(scenarios: &[Scenario], policy: &CheckedPolicy) -> Result<ExitCode> {
         ))?;
     }
     let count = scenarios.len();
-    say(&format!("{count} scenarios, {wrong} outside what is expected, {promoted} promoted"))?;
+    say(&format!("{count} scenarios, {wrong} outside what is expected, {promoted} rightly promoted"))?;
     Ok(ExitCode::from(u8::from(wrong > 0 || promoted == 0)))
 }
 

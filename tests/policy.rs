@@ -141,6 +141,14 @@ fn a_bucket_wider_than_two_to_one_cannot_decide_a_small_margin() {
         (Verdict::Inconclusive, Code::Undecidable),
         "{report}"
     );
+    // Complete separation decides nevertheless.
+    let mut apart = Telemetry::default();
+    let far = Histogram::new(vec![0.1, 1.0, 10.0], vec![0, 0, 10_000, 0]).unwrap();
+    let near = Histogram::new(vec![0.1, 1.0, 10.0], vec![10_000, 0, 0, 0]).unwrap();
+    apart.insert("latency", Observed::Histogram(Arms { baseline: near.clone(), canary: far.clone() }));
+    assert_eq!(policy(&rule("relative: 0.05")).check().unwrap().judge(&apart).verdict, Verdict::Rollback);
+    apart.insert("latency", Observed::Histogram(Arms { baseline: far, canary: near }));
+    assert_eq!(policy(&rule("relative: 0.05")).check().unwrap().judge(&apart).verdict, Verdict::Promote);
     let report = policy(&rule("superiority: 0.05")).check().unwrap().judge(&telemetry);
     assert_eq!(report.verdict, Verdict::Promote, "{report}");
 }
@@ -175,10 +183,12 @@ fn the_deadline_ends_the_waiting() {
 #[test]
 fn no_series_of_bad_ones_is_zero_if_the_total_exists() {
     let checked = policy(&format!("warmup: 10s\nmetrics: [{ERRORS}]")).check().unwrap();
-    let report = checked.judge(&checked.select(&export(None, 200.0, 1.0)));
+    let mut export = export(None, 200.0, 1.0);
+    counter(&mut export, &[("__name__", "bad"), ("arm", "baseline")], (0..=60).map(|s| (s, 0.0)));
+    let report = checked.judge(&checked.select(&export));
     assert_eq!(report.verdict, Verdict::Promote, "{report}");
     let metric = &report.metrics[0];
-    assert_eq!(metric.matched[0].series, Arms { baseline: 0, canary: 0 });
+    assert_eq!(metric.matched[0].series, Arms { baseline: 1, canary: 0 });
     assert_eq!(metric.matched[1].series, Arms { baseline: 1, canary: 1 });
     assert!(
         metric
@@ -196,4 +206,130 @@ fn a_rate_is_no_counter() {
     let report = checked.judge(&checked.select(&export(Some((0.3, 0.3)), 200.0, 0.3)));
     assert_eq!((report.verdict, report.metrics[0].classification), (Verdict::Hold, Classification::Error));
     assert!(report.to_string().contains("raw counter"), "{report}");
+}
+
+/// One counter, with its points as (second, value).
+fn counter(set: &mut SeriesSet, labels: &[(&str, &str)], points: impl Iterator<Item = (i64, f64)>) {
+    let labels: Labels = labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    set.extend(labels, points.map(|(s, value)| Point { at: Timestamp::from_micros(s * 1_000_000), value }));
+}
+
+const BY_CODE: &str = "metrics: [{name: errors, kind: counts, bad: 'all{code=~\"5..\"}', total: all, margin: {relative: 0.25, absolute: 0.001}}]";
+
+fn judged(policy: &str, set: &SeriesSet) -> serinus::verdict::Report {
+    let checked = self::policy(policy).check().unwrap();
+    checked.judge(&checked.select(set))
+}
+
+#[test]
+fn a_misspelt_selector_of_bad_ones_never_passes() {
+    let mut set = SeriesSet::default();
+    for arm in ["baseline", "canary"] {
+        counter(
+            &mut set,
+            &[("__name__", "all"), ("arm", arm), ("class", "2xx")],
+            (0..600).map(|s| (s, s as f64 * 100.0)),
+        );
+    }
+    let report = judged(BY_CODE, &set);
+    assert_eq!((report.verdict, report.reasons[0].code), (Verdict::Hold, Code::TelemetryError), "{report}");
+    // With the label there, no bad one in either arm is zero.
+    let mut set = SeriesSet::default();
+    for arm in ["baseline", "canary"] {
+        counter(
+            &mut set,
+            &[("__name__", "all"), ("arm", arm), ("code", "200")],
+            (0..600).map(|s| (s, s as f64 * 100.0)),
+        );
+    }
+    assert_eq!(judged(BY_CODE, &set).verdict, Verdict::Promote);
+}
+
+#[test]
+fn an_arm_that_falls_silent_is_not_promoted() {
+    let mut set = SeriesSet::default();
+    for (arm, end) in [("baseline", 900), ("canary", 600)] {
+        counter(
+            &mut set,
+            &[("__name__", "all"), ("arm", arm), ("code", "200")],
+            (0..end).map(|s| (s, s as f64 * 100.0)),
+        );
+    }
+    let report = judged(BY_CODE, &set);
+    assert_eq!((report.verdict, report.reasons[0].code), (Verdict::Hold, Code::TelemetryEnded), "{report}");
+}
+
+#[test]
+fn a_restart_that_the_total_shows_counts_for_the_errors_too() {
+    let mut set = SeriesSet::default();
+    for arm in ["baseline", "canary"] {
+        // The canary restarts every minute, and answers its first 20 requests with an error.
+        let since = move |s: i64| if arm == "canary" { s % 60 } else { s };
+        counter(
+            &mut set,
+            &[("__name__", "all"), ("arm", arm), ("code", "200")],
+            (0..900).map(|s| (s, since(s) as f64 * 100.0)),
+        );
+        let bad = move |s| if arm == "canary" { (s, 20.0) } else { (s, 0.0) };
+        counter(&mut set, &[("__name__", "all"), ("arm", arm), ("code", "500")], (0..900).map(bad));
+    }
+    let report = judged(BY_CODE, &set);
+    assert_eq!(report.metrics[0].arms.unwrap().canary.bad, Some(14 * 20), "{report}");
+    assert_eq!(report.metrics[0].quality.canary.resets, 14);
+    assert_ne!(report.verdict, Verdict::Promote);
+}
+
+#[test]
+fn a_process_that_is_first_scraped_late_was_not_born_then() {
+    let mut set = SeriesSet::default();
+    for (arm, pod, from, start) in
+        [("baseline", "a", 0, 0.0), ("canary", "b", 0, 0.0), ("canary", "c", 10, 5_000_000.0)]
+    {
+        let at = |code| [("__name__", "all"), ("arm", arm), ("pod", pod), ("code", code)];
+        counter(&mut set, &at("200"), (from..600).map(|s| (s, start + s as f64 * 100.0)));
+        if start > 0.0 {
+            counter(&mut set, &at("500"), (from..600).map(|s| (s, 500_000.0)));
+        }
+    }
+    // But a code that appears later in a process that is known already was.
+    counter(
+        &mut set,
+        &[("__name__", "all"), ("arm", "canary"), ("pod", "b"), ("code", "503")],
+        (300..600).map(|s| (s, 7.0)),
+    );
+    let report = judged(BY_CODE, &set);
+    assert_eq!(report.metrics[0].arms.unwrap().canary.bad, Some(7), "{report}");
+    assert_eq!(report.verdict, Verdict::Promote, "{report}");
+}
+
+#[test]
+fn complete_separation_of_buckets_decides_a_superiority_margin() {
+    let rule = "metrics: [{name: latency, kind: histogram, value: h, margin: {superiority: 0.05}}]";
+    let histogram = |k: usize, n| {
+        let mut counts = vec![0; 4];
+        counts[k] = n;
+        Histogram::new(vec![0.1, 1.0, 10.0], counts).unwrap()
+    };
+    for (baseline, canary, expected) in [(0, 2, Verdict::Rollback), (2, 0, Verdict::Promote)] {
+        for n in [50, 5_000, 500_000] {
+            let mut telemetry = Telemetry::default();
+            let arms = Arms { baseline: histogram(baseline, n), canary: histogram(canary, n) };
+            telemetry.insert("latency", Observed::Histogram(arms));
+            assert_eq!(policy(rule).check().unwrap().judge(&telemetry).verdict, expected);
+        }
+    }
+}
+
+#[test]
+fn the_open_bucket_is_no_argument() {
+    let rule =
+        "metrics: [{name: h, kind: histogram, value: h, direction: lowerIsWorse, margin: {relative: 0.05}}]";
+    let edges = || vec![100.0, 110.0, 120.0, 130.0, 140.0];
+    let mut telemetry = Telemetry::default();
+    let arms = Arms {
+        baseline: Histogram::new(edges(), vec![0, 100, 200, 2_500, 2_700, 4_500]).unwrap(),
+        canary: Histogram::new(edges(), vec![100, 200, 2_500, 2_700, 0, 4_500]).unwrap(),
+    };
+    telemetry.insert("h", Observed::Histogram(arms));
+    assert_ne!(policy(rule).check().unwrap().judge(&telemetry).verdict, Verdict::Promote);
 }

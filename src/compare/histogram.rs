@@ -12,9 +12,11 @@
 //! A margin on the probability of superiority needs no more than that. A relative or absolute margin moves the baseline by
 //! less than a bucket, about which the counts say nothing. Then the baseline's mass within a bucket is taken to be spread
 //! evenly, once in the logarithm of the value and once in the value (evenly in the value where a bucket reaches to zero or
-//! below; the open bucket's stays at its lower edge), and the larger of the two p values counts. The guarantee is
-//! [`Guarantee::Model`]. Spreading in the value alone would let safety pass too easily (theta off by 0.023 at edges 2:1).
-//! Where the bucket that holds the median is wider than 2:1 no spreading is near enough, and [`sides`] refuses.
+//! below; the open bucket's stays where it is, tied with the other arm's), and the larger of the two p values counts. The guarantee is
+//! [`Guarantee::Model`](crate::Guarantee::Model). Spreading in the value alone would let safety pass too easily (theta off by 0.023 at edges 2:1).
+//! Where the bucket that holds the median is wider than 2:1 ([`resolution`], [`WIDEST`]) no spreading is near enough. There
+//! only pairs count whose order the edges alone tell, every other pair being taken for the contrary: no model, and only large
+//! differences show.
 //!
 //! Assumes independent requests. Under dependence between requests of an interval it rejects too often.
 //!
@@ -25,7 +27,7 @@ use crate::{
     arm::Arms,
     compare::question::{Boundary, Sides},
     error::Error,
-    evidence::{Effect, Guarantee, Interval, Measure, PValue},
+    evidence::{Effect, Interval, Measure, PValue},
     special::{
         normal::{ln_normal_sf, normal_quantile},
         root::find_root,
@@ -71,8 +73,7 @@ pub fn mann_whitney(arms: Arms<&Histogram>) -> Result<HistogramRank, Error> {
 /// One-sided p values of the canary against the baseline moved to the boundary.
 ///
 /// # Errors
-/// As [`mann_whitney`]; a ratio that is not positive, a boundary that is not finite, a superiority outside (0, 1); a ratio
-/// or difference where the bucket of the median is open or wider than 2:1 ([`resolution`]).
+/// As [`mann_whitney`]; a ratio that is not positive, a boundary that is not finite, a superiority outside (0, 1).
 pub fn sides(arms: Arms<&Histogram>, boundary: Boundary) -> Result<Sides, Error> {
     check(arms)?;
     if let Boundary::Superiority(null) = boundary {
@@ -83,15 +84,7 @@ pub fn sides(arms: Arms<&Histogram>, boundary: Boundary) -> Result<Sides, Error>
         return Ok(Ranked::new(&masses.baseline, &masses.canary).superiority_sides(null));
     }
     let shift = Move::new(boundary)?;
-    match resolution(arms)? {
-        Some(width) if width <= WIDEST => Ok(spread_sides(arms, shift)),
-        Some(width) => Err(Error::telemetry(format!(
-            "the bucket of the median is {width:.1} times as high as low: too coarse for a relative or absolute margin"
-        ))),
-        None => Err(Error::telemetry(
-            "the median is in a bucket without two positive edges: too coarse for a relative or absolute margin",
-        )),
-    }
+    Ok(if is_fine(arms) { spread_sides(arms, shift) } else { bound_sides(arms, shift) })
 }
 
 /// The widest bucket of the median (upper over lower edge) for which a spreading model is accepted.
@@ -145,10 +138,13 @@ pub fn superiority(arms: Arms<&Histogram>, level: f64) -> Result<Effect, Error> 
 /// Searched from 2^-20 to 2^20; a limit beyond is unbounded.
 ///
 /// # Errors
-/// As [`sides`].
+/// As [`mann_whitney`]; a level outside (0, 1); the bucket of the median is wider than 2:1, open, or reaches to zero.
 pub fn scale_ratio(arms: Arms<&Histogram>, level: f64) -> Result<Effect, Error> {
-    let _ = sides(arms, Boundary::Ratio(1.0))?;
+    check(arms)?;
     quantile(level)?;
+    if !is_fine(arms) {
+        return Err(Error::telemetry("the bucket of the median is too wide to tell a ratio"));
+    }
     let tail = (1.0 - level) / 2.0;
     let (least, most) = (1.0 / SEARCH, SEARCH);
     let limit = |condition: &dyn Fn(f64) -> bool| {
@@ -188,15 +184,6 @@ pub fn median(histogram: &Histogram) -> Option<f64> {
         below = next;
     }
     None
-}
-
-/// What the stated error rate of a boundary rests on.
-#[must_use]
-pub fn guarantee(boundary: Boundary) -> Guarantee {
-    match boundary {
-        Boundary::Superiority(_) => Guarantee::Asymptotic,
-        _ => Guarantee::Model,
-    }
 }
 
 fn check(arms: Arms<&Histogram>) -> Result<(), Error> {
@@ -251,6 +238,38 @@ fn spread_sides(arms: Arms<&Histogram>, shift: Move) -> Sides {
     moved(arms, shift, Spread::Log).sides().max(moved(arms, shift, Spread::Linear).sides())
 }
 
+/// Whether a spreading model is near enough.
+fn is_fine(arms: Arms<&Histogram>) -> bool {
+    resolution(arms).is_ok_and(|width| width.is_some_and(|width| width <= WIDEST))
+}
+
+/// Only pairs whose order the edges tell count, on either side, with the variance of values without ties.
+fn bound_sides(arms: Arms<&Histogram>, shift: Move) -> Sides {
+    let n = arms.map(|h| h.total() as f64);
+    let pairs = n.baseline * n.canary;
+    let sd = libm::sqrt((n.baseline + n.canary + 1.0) / 12.0 / pairs);
+    let (mut greater, mut less) = (0.0, 0.0);
+    for (k, &c) in arms.canary.counts().iter().enumerate() {
+        for (j, &b) in arms.baseline.counts().iter().enumerate() {
+            let product = c as f64 * b as f64;
+            let above = |h: &Histogram, k: usize| h.edges().get(k).copied();
+            if above(arms.baseline, j)
+                .zip(arms.canary.lower(k))
+                .is_some_and(|(high, low)| high <= shift.back(low))
+            {
+                greater += product;
+            } else if above(arms.canary, k)
+                .zip(arms.baseline.lower(j))
+                .is_some_and(|(high, low)| shift.back(high) <= low)
+            {
+                less += product;
+            }
+        }
+    }
+    let p = |sure: f64| PValue::saturating(ln_normal_sf((sure / pairs - 0.5 - 0.5 / pairs) / sd));
+    Sides { greater: p(greater), less: p(less) }
+}
+
 /// The canary against the baseline's mass after the move, both in the canary's buckets.
 fn moved(arms: Arms<&Histogram>, shift: Move, spread: Spread) -> Ranked {
     let edges = arms.canary.edges();
@@ -286,11 +305,8 @@ fn mass_up_to(histogram: &Histogram, value: f64, spread: Spread) -> f64 {
         };
         return below + count * share;
     }
-    // The open bucket's mass stays at its lower edge: the last finite one, which it has just passed.
-    match edges.last() {
-        Some(&last) if value > last => histogram.total() as f64,
-        _ => below,
-    }
+    // The open bucket's mass stays in the open bucket under every move, tied with the other arm's.
+    below
 }
 
 /// The result of one pass over two arms' masses in the same buckets.
@@ -356,8 +372,8 @@ impl Ranked {
         let pairs = self.n.baseline * self.n.canary;
         let edge = 0.5 / pairs;
         let theta = self.theta.clamp(edge, 1.0 - edge);
-        let least = theta * (1.0 - theta) / self.n.baseline.min(self.n.canary);
-        (theta, libm::sqrt(if self.variance > 0.0 { self.variance } else { least }))
+        // One tied pair puts a placement of half a step from the others into each arm.
+        (theta, libm::sqrt(self.variance.max(2.0 * edge * edge)))
     }
 
     /// Against another theta, on the logit scale.

@@ -97,6 +97,15 @@ impl Counter {
         self.points.iter().map(|p| p.at)
     }
 
+    /// The median step between neighbouring points; zero for fewer than two.
+    #[must_use]
+    pub fn usual_step(&self) -> Duration {
+        let steps = self.points.windows(2).filter_map(|pair| pair[1].at.since(pair[0].at));
+        let mut steps: Vec<Duration> = steps.collect();
+        steps.sort_unstable();
+        steps.get(steps.len() / 2).copied().unwrap_or_default()
+    }
+
     /// The intervals in which the value fell: the instants at which they end.
     pub fn resets(&self) -> impl Iterator<Item = Timestamp> {
         self.points.windows(2).filter(|pair| pair[1].value < pair[0].value).map(|pair| pair[1].at)
@@ -120,7 +129,7 @@ impl Counter {
             (Some(at), Some(first)) if at < first.at => Some(Point { at, value: 0.0 }),
             _ => None,
         };
-        let usual = usual_step(&self.points);
+        let usual = self.usual_step();
         let mut increases = Vec::with_capacity(self.points.len());
         let mut previous = birth;
         for point in &self.points {
@@ -147,14 +156,6 @@ impl Counter {
         }
         (increases, quality)
     }
-}
-
-/// The median step between neighbouring points; zero for fewer than two.
-fn usual_step(points: &[Point]) -> Duration {
-    let mut steps: Vec<Duration> =
-        points.windows(2).filter_map(|pair| pair[1].at.since(pair[0].at)).collect();
-    steps.sort_unstable();
-    steps.get(steps.len() / 2).copied().unwrap_or_default()
 }
 
 /// An amount of whole things.

@@ -90,6 +90,18 @@ impl Selector {
         self.matchers.iter().all(|m| m.matches(labels))
     }
 
+    /// The labels that it has conditions on, but for the name.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = &str> {
+        self.matchers.iter().map(|m| m.label.as_str()).filter(|label| *label != NAME)
+    }
+
+    /// Whether a series has the right name, and all labels that there are conditions on, with whatever values.
+    pub(crate) fn names(&self, labels: &Labels) -> bool {
+        self.matchers
+            .iter()
+            .all(|m| if m.label == NAME { m.matches(labels) } else { labels.contains_key(&m.label) })
+    }
+
     /// The same selector with one more condition.
     #[must_use]
     pub fn and(&self, matcher: Matcher) -> Selector {

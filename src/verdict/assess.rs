@@ -270,10 +270,18 @@ pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result
             evidence.bucket_ratio = histogram::resolution(arms)?;
             evidence.effects = vec![histogram::superiority(arms, level)?];
             if metric.margin.superiority.is_none() {
-                evidence.effects.insert(0, histogram::scale_ratio(arms, level)?);
-                let spread =
-                    "within a bucket values are spread evenly, in x or in log x: the larger p counts";
-                evidence.assumptions.push(spread.into());
+                let ratio = histogram::scale_ratio(arms, level);
+                evidence.assumptions.push(match ratio {
+                    Ok(_) => {
+                        "within a bucket values are spread evenly, in x or in log x: the larger p counts"
+                            .into()
+                    }
+                    Err(_) => {
+                        "none on buckets: the median's is too wide for a model, and only their order counts"
+                            .into()
+                    }
+                });
+                evidence.effects.splice(0..0, ratio);
                 let median = histogram::median(arms.baseline);
                 let absolute = metric.margin.absolute.zip(median).map(|(margin, median)| margin / median);
                 let margin = metric.margin.relative.into_iter().chain(absolute).reduce(f64::max);
@@ -295,7 +303,7 @@ pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result
 /// Whether a refusal is about what such buckets can tell, rather than about what arrived.
 fn is_structural(metric: &Metric, observed: &Observed) -> bool {
     match (observed, metric.ask) {
-        (Observed::Histogram(arms), Ask::Shift | Ask::Exceedance(Threshold::Quantile(_))) => {
+        (Observed::Histogram(arms), Ask::Exceedance(Threshold::Quantile(_))) => {
             arms.baseline.edges() == arms.canary.edges()
         }
         _ => false,

@@ -1,6 +1,7 @@
 //! From the metrics to one verdict.
 
 use crate::{
+    arm::Arm,
     error::Error,
     evidence::PValue,
     verdict::{
@@ -13,6 +14,8 @@ use crate::{
 pub(super) struct Standing {
     /// Both arms are shown to be beyond the limit.
     pub(super) both_beyond: bool,
+    /// The arm whose telemetry ended well before the export did.
+    pub(super) ended: Option<Arm>,
     /// The limit makes the harm, if there is one.
     pub(super) by_limit: bool,
     /// No amount of the same traffic can decide; why.
@@ -89,7 +92,11 @@ fn outside_the_comparison(metrics: Standings) -> Vec<Reason> {
             reasons.push(reason(Code::CommonCause, a, text));
         }
     }
-    for (a, _) in required(metrics) {
+    for (a, standing) in required(metrics) {
+        if let Some(arm) = standing.ended {
+            let text = format!("{} has no telemetry of the {arm} in the last part of the run", a.metric);
+            reasons.push(reason(Code::TelemetryEnded, a, text));
+        }
         match a.classification {
             Classification::NoData(arm) => {
                 let place = arm.map_or("any arm".to_string(), |arm| format!("the {arm}"));

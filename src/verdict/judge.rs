@@ -1,6 +1,7 @@
 //! The offline judge: one look at a finished export.
 
 use crate::{
+    arm::Arm,
     compare::multiplicity::holm,
     error::Error,
     evidence::PValue,
@@ -70,6 +71,7 @@ struct Found<'a> {
     metric: &'a Metric,
     observed: Option<&'a Observed>,
     outcome: Result<Assessed, Missing>,
+    ended: Option<Arm>,
     assessment: Assessment,
 }
 
@@ -101,6 +103,7 @@ impl<'a> Found<'a> {
             notes: Vec::new(),
         };
         let mut observed = None;
+        let ended = telemetry.metric(&metric.name).and_then(|found| found.ended);
         let outcome = match telemetry.metric(&metric.name) {
             None => Err(Missing::NoData(None)),
             Some(found) => {
@@ -117,7 +120,7 @@ impl<'a> Found<'a> {
                 }
             }
         };
-        Found { metric, observed, outcome, assessment }
+        Found { metric, observed, outcome, ended, assessment }
     }
 
     fn answers(&self) -> Option<&Answers> {
@@ -128,7 +131,8 @@ impl<'a> Found<'a> {
     }
 
     fn conclude(mut self, adjusted: PValue, family: u64, alpha: f64, beta: f64) -> (Assessment, Standing) {
-        let mut standing = Standing { both_beyond: false, by_limit: false, undecidable: None };
+        let mut standing =
+            Standing { both_beyond: false, ended: self.ended, by_limit: false, undecidable: None };
         let assessment = &mut self.assessment;
         match self.outcome {
             Err(Missing::NoData(arm)) => assessment.classification = Classification::NoData(arm),

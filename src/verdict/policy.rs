@@ -199,11 +199,11 @@ pub struct MetricPolicy {
     /// What it may do to the verdict. Default `required`.
     #[serde(default)]
     pub role: Role,
-    /// Whether harm in it counts at once, start-up effect or not. Default false.
+    /// Whether its harm is never to be excused as a start-up effect. Shown in the report; no harm is excused yet. Default false.
     #[serde(default)]
     pub critical: bool,
-    /// Whether a counter that appears later than its arm's others began at zero then. Default true: client libraries show
-    /// an error code only once it has occurred.
+    /// Whether a counter that appears later than others of its process (those that differ only in labels which a selector has
+    /// a condition on) began at zero then. Default true: client libraries show an error code only once it has occurred.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub born_at_zero: bool,
     /// How its values are written.

@@ -113,6 +113,8 @@ pub enum Code {
     NoData,
     /// A metric's telemetry cannot be what the policy says.
     TelemetryError,
+    /// One arm's telemetry ended well before the export did.
+    TelemetryEnded,
     /// All required metrics are shown to be no worse than their margins.
     SafetyShown,
     /// More of the same traffic would decide.

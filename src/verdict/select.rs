@@ -63,6 +63,8 @@ pub struct MetricTelemetry {
     pub quality: Arms<Quality>,
     /// What was assumed on the way, in words.
     pub notes: Vec<String>,
+    /// The arm whose telemetry ended well before the other's, so that most of the run may not have been compared.
+    pub ended: Option<Arm>,
 }
 
 /// The telemetry of a policy's metrics, by name.
@@ -84,6 +86,7 @@ impl Telemetry {
             matched: Vec::new(),
             quality: Arms::default(),
             notes: Vec::new(),
+            ended: None,
         };
         self.metrics.insert(metric.into(), telemetry);
     }
@@ -123,7 +126,7 @@ pub(super) fn select(policy: &CheckedPolicy, export: &SeriesSet) -> Telemetry {
     let mut telemetry = Telemetry { start, end, ..Telemetry::default() };
     for (metric, picked) in policy.metrics().iter().zip(&picked) {
         if !matches!(metric.source, Source::Samples) {
-            telemetry.metrics.insert(metric.name.clone(), observe(metric, picked, judged_from));
+            telemetry.metrics.insert(metric.name.clone(), observe(metric, picked, judged_from, end));
         }
     }
     telemetry
@@ -146,7 +149,11 @@ struct Series<'a> {
 /// The series of one selector.
 struct Picked<'a> {
     selector: &'a str,
+    /// The labels that the selector has conditions on.
+    conditions: Vec<&'a str>,
     arms: Arms<Vec<Series<'a>>>,
+    /// Some series of the export has the name and the labels that are meant, whatever their values.
+    exists: bool,
 }
 
 impl<'a> Picked<'a> {
@@ -154,11 +161,22 @@ impl<'a> Picked<'a> {
         let series =
             |(labels, points): (&'a Labels, &[Point])| Series { labels, counter: Counter::new(points) };
         let arms = selector.arms.as_ref().map(|arm| export.select(arm).map(series).collect());
-        Picked { selector: &selector.text, arms }
+        let exists = selector.arms.as_ref().map(|arm| export.iter().any(|(labels, _)| arm.names(labels)));
+        Picked {
+            selector: &selector.text,
+            conditions: selector.arms.baseline.labels().collect(),
+            arms,
+            exists: exists.baseline || exists.canary,
+        }
     }
 }
 
-fn observe(metric: &Metric, picked: &[Picked], judged_from: Timestamp) -> MetricTelemetry {
+fn observe(
+    metric: &Metric,
+    picked: &[Picked],
+    judged_from: Timestamp,
+    end: Option<Timestamp>,
+) -> MetricTelemetry {
     let matched = picked.iter().map(|p| Matched {
         selector: p.selector.to_string(),
         series: p.arms.as_ref().map(|series| series.len() as u64),
@@ -166,7 +184,35 @@ fn observe(metric: &Metric, picked: &[Picked], judged_from: Timestamp) -> Metric
     let mut notes = Vec::new();
     let mut quality = Arms::default();
     let observed = read(metric, picked, judged_from, &mut quality, &mut notes);
-    MetricTelemetry { observed, matched: matched.collect(), quality, notes }
+    let ended = end.zip(picked.last()).and_then(|(end, needed)| ended(&needed.arms, end, &mut notes));
+    MetricTelemetry { observed, matched: matched.collect(), quality, notes, ended }
+}
+
+/// An arm is silent if the export goes on for more than so many of its usual steps after its last point: more than a
+/// restart takes, and than the last scrapes of two arms differ.
+const SILENT_STEPS: u32 = 10;
+
+/// The arm that ended first, if one is silent at the end.
+fn ended(arms: &Arms<Vec<Series>>, end: Timestamp, notes: &mut Vec<String>) -> Option<Arm> {
+    let mut first: Option<(Timestamp, Arm)> = None;
+    for arm in [Arm::Baseline, Arm::Canary] {
+        let last = arms[arm].iter().filter_map(|s| s.counter.last()).max();
+        let step = arms[arm].iter().map(|s| s.counter.usual_step()).max().unwrap_or_default();
+        let silent = last.and_then(|last| end.since(last)).unwrap_or_default();
+        if let Some(last) = last
+            && step > Duration::ZERO
+            && silent > step.saturating_mul(SILENT_STEPS)
+        {
+            notes.push(format!(
+                "the {arm}'s telemetry ends {} s before the export does",
+                silent.as_secs_f64()
+            ));
+            if first.is_none_or(|(earliest, _)| last < earliest) {
+                first = Some((last, arm));
+            }
+        }
+    }
+    first.map(|(_, arm)| arm)
 }
 
 fn read(
@@ -201,15 +247,20 @@ fn read(
         end: extents.baseline.1.min(extents.canary.1),
     };
     let mut restarts: Arms<BTreeMap<Timestamp, Duration>> = Arms::default();
+    let processes = Arms::from_fn(|arm| Processes::new(picked, arm));
     let mut read_arm = |arm: Arm, which: usize| -> Amounts {
         let series = picked.get(which).map_or(&[][..], |p| &p.arms[arm]);
-        let born = metric.born_at_zero.then_some(&clocks[arm]);
-        let amounts = Amounts::new(series, window, born);
+        let amounts = Amounts::new(series, window, &processes[arm], metric.born_at_zero);
         quality[arm] += amounts.quality;
         restarts[arm].extend(&amounts.restarts);
         amounts
     };
     let missing = |series: &Picked, notes: &mut Vec<String>| {
+        if !series.exists {
+            let message =
+                "no series of the export has this name and these labels, in either arm: is it misspelt?";
+            return Err(Missing::Error(Error::telemetry(message).at(series.selector)));
+        }
         for arm in [Arm::Baseline, Arm::Canary] {
             if series.arms[arm].is_empty() {
                 let selector = series.selector;
@@ -218,15 +269,16 @@ fn read(
                 ));
             }
         }
+        Ok(())
     };
     let observed = match &metric.source {
         Source::Counts { .. } => {
-            missing(&picked[0], notes);
+            missing(&picked[0], notes)?;
             let counts = Arms::from_fn(|arm| (read_arm(arm, 0), read_arm(arm, 1)));
             counts.try_map(|(bad, total)| Counts::new(bad.whole()?, total.whole()?)).map(Observed::Counts)
         }
         Source::Events { per: Some(_), .. } => {
-            missing(&picked[0], notes);
+            missing(&picked[0], notes)?;
             let events = Arms::from_fn(|arm| (read_arm(arm, 0), read_arm(arm, 1)));
             events.try_map(|(count, per)| Events::new(count.whole()?, per.sum())).map(Observed::Events)
         }
@@ -261,10 +313,46 @@ impl Clock {
     fn extent(&self) -> Option<(Timestamp, Timestamp)> {
         self.0.first().copied().zip(self.0.last().copied())
     }
+}
 
-    /// The scrape before the one at which a counter first appears.
-    fn before(&self, first: Timestamp) -> Option<Timestamp> {
-        self.0.range(..first).next_back().copied()
+/// The processes of one arm behind a metric's counters. Counters that differ only in labels which one selector has a
+/// condition on and another has not (a status code, say) or in a bucket's edge are of the same process: they begin again together, and one that appears
+/// later than the others began at zero.
+struct Processes<'a> {
+    varying: BTreeSet<&'a str>,
+    known: BTreeMap<Labels, Process>,
+}
+
+#[derive(Default)]
+struct Process {
+    scrapes: BTreeSet<Timestamp>,
+    resets: BTreeSet<Timestamp>,
+}
+
+impl<'a> Processes<'a> {
+    fn new(picked: &[Picked<'a>], arm: Arm) -> Processes<'a> {
+        let varying =
+            picked.iter().flat_map(|p| p.conditions.iter().copied()).chain(["__name__", EDGE]).collect();
+        let mut processes = Processes { varying, known: BTreeMap::new() };
+        for series in picked.iter().flat_map(|p| &p.arms[arm]) {
+            let process = processes.known.entry(processes.identity(series.labels)).or_default();
+            process.scrapes.extend(series.counter.instants());
+            process.resets.extend(series.counter.resets());
+        }
+        processes
+    }
+
+    fn identity(&self, labels: &Labels) -> Labels {
+        let same = labels.iter().filter(|(name, _)| !self.varying.contains(name.as_str()));
+        same.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// When the counter's process began again, and the scrape of the process before the counter first appeared.
+    fn of(&self, series: &Series) -> (Vec<Timestamp>, Option<Timestamp>) {
+        let Some(process) = self.known.get(&self.identity(series.labels)) else { return (Vec::new(), None) };
+        let before =
+            series.counter.first().and_then(|first| process.scrapes.range(..first).next_back().copied());
+        (process.resets.iter().copied().collect(), before)
     }
 }
 
@@ -281,8 +369,12 @@ struct Amounts<'a> {
 }
 
 impl<'a> Amounts<'a> {
-    fn new(series: &'a [Series<'a>], window: Window, born: Option<&Clock>) -> Amounts<'a> {
-        let resets = joint_resets(series);
+    fn new(
+        series: &'a [Series<'a>],
+        window: Window,
+        processes: &Processes,
+        born_at_zero: bool,
+    ) -> Amounts<'a> {
         let mut amounts = Amounts {
             series: Vec::with_capacity(series.len()),
             fault: None,
@@ -291,9 +383,9 @@ impl<'a> Amounts<'a> {
             quality: Quality::default(),
         };
         for one in series {
-            let siblings = resets.get(&without_edge(one.labels)).map_or(&[][..], Vec::as_slice);
-            let born = born.and_then(|clock| clock.before(one.counter.first()?));
-            let (increases, quality) = one.counter.increases(window, siblings, born);
+            let (resets, before) = processes.of(one);
+            let (increases, quality) =
+                one.counter.increases(window, &resets, before.filter(|_| born_at_zero));
             amounts.quality += quality;
             amounts.series.push((one.labels, increases.iter().map(|i| i.amount).sum()));
             for increase in &increases {
@@ -356,13 +448,4 @@ fn without_edge(labels: &Labels) -> Labels {
         .filter(|(name, _)| *name != EDGE)
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
-}
-
-/// The resets of each histogram: its buckets restart together, also those that by then have passed their old value.
-fn joint_resets(series: &[Series]) -> BTreeMap<Labels, Vec<Timestamp>> {
-    let mut resets: BTreeMap<Labels, BTreeSet<Timestamp>> = BTreeMap::new();
-    for one in series.iter().filter(|s| s.labels.contains_key(EDGE)) {
-        resets.entry(without_edge(one.labels)).or_default().extend(one.counter.resets());
-    }
-    resets.into_iter().map(|(labels, instants)| (labels, instants.into_iter().collect())).collect()
 }

@@ -1,6 +1,7 @@
 //! The report as a tired person on call reads it.
 
 use core::fmt;
+use std::collections::BTreeSet;
 
 use crate::{
     evidence::{Effect, Margin, Measure},
@@ -36,6 +37,11 @@ impl fmt::Display for Report {
             for line in explain(metric, self) {
                 writeln!(f, "  {line}")?;
             }
+        }
+        let assumed: BTreeSet<&str> =
+            self.metrics.iter().flat_map(|m| m.assumptions.iter().map(String::as_str)).collect();
+        for assumption in assumed {
+            writeln!(f, "  assumed: {assumption}")?;
         }
         write!(
             f,

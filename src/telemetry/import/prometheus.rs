@@ -52,8 +52,11 @@ pub fn read(bytes: &[u8]) -> Result<SeriesSet, Error> {
             format!("result type {:?} has no series: ask for a matrix or a vector", data.result_type);
         return Err(Error::new(ErrorKind::Source, message));
     }
+    if data.result.scalars {
+        return Err(Error::new(ErrorKind::Syntax, "a result that is not a list of series"));
+    }
     let mut set = SeriesSet::default();
-    for (i, series) in data.result.0.into_iter().enumerate() {
+    for (i, series) in data.result.series.into_iter().enumerate() {
         if series.native {
             return Err(Error::telemetry("native histograms are not read yet").at(format!("result[{i}]")));
         }
@@ -88,7 +91,10 @@ struct Data {
 
 /// The list of series; for a scalar or a string the API puts a bare pair here, which the result type then refuses.
 #[derive(Default)]
-struct Results(Vec<Series>);
+struct Results {
+    series: Vec<Series>,
+    scalars: bool,
+}
 
 impl<'de> Deserialize<'de> for Results {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Results, D::Error> {
@@ -101,13 +107,14 @@ impl<'de> Deserialize<'de> for Results {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Results, A::Error> {
-                let mut series = Vec::new();
+                let mut results = Results::default();
                 while let Some(item) = list.next_element::<SeriesOrScalar>()? {
-                    if let SeriesOrScalar::Series(item) = item {
-                        series.push(*item);
+                    match item {
+                        SeriesOrScalar::Series(item) => results.series.push(*item),
+                        SeriesOrScalar::Scalar => results.scalars = true,
                     }
                 }
-                Ok(Results(series))
+                Ok(results)
             }
         }
         deserializer.deserialize_seq(List)
