@@ -12,8 +12,9 @@
 //! A margin on the probability of superiority needs no more than that. A relative or absolute margin moves the baseline by
 //! less than a bucket, about which the counts say nothing. Then the baseline's mass within a bucket is taken to be spread
 //! evenly, once in the logarithm of the value and once in the value (evenly in the value where a bucket reaches to zero or
-//! below; the open bucket's stays where it is, tied with the other arm's), and the larger of the two p values counts. The guarantee is
-//! [`Guarantee::Model`](crate::Guarantee::Model). Spreading in the value alone would let safety pass too easily (theta off by 0.023 at edges 2:1).
+//! below; the open bucket's stays where it is, tied with the other arm's), and the larger of the two p values counts. The
+//! guarantee is [`Guarantee::Model`](crate::Guarantee::Model). Spreading in the value alone would let safety pass too easily
+//! (theta off by 0.023 at edges 2:1).
 //! Where the bucket that holds the median is wider than 2:1 ([`resolution`], [`WIDEST`]) no spreading is near enough. There
 //! only pairs count whose order the edges alone tell, every other pair being taken for the contrary: no model, and only large
 //! differences show.

@@ -226,8 +226,8 @@ fn read(
     let Some(needed) = picked.last() else {
         return Err(Missing::NoData(None));
     };
-    let clocks = needed.arms.as_ref().map(|series| Clock::new(series));
-    let present = clocks.as_ref().map(|clock| clock.extent().is_some());
+    let extents = needed.arms.as_ref().map(|series| extent(series));
+    let present = extents.map(|extent| extent.is_some());
     if !present.baseline || !present.canary {
         for (arm, quality) in [(Arm::Baseline, &mut quality.baseline), (Arm::Canary, &mut quality.canary)] {
             for series in picked.iter().flat_map(|p| &p.arms[arm]) {
@@ -241,7 +241,7 @@ fn read(
         };
         return Err(Missing::NoData(arm));
     }
-    let extents = clocks.as_ref().map(|clock| clock.extent().unwrap_or((judged_from, judged_from)));
+    let extents = extents.map(|extent| extent.unwrap_or((judged_from, judged_from)));
     let window = Window {
         start: judged_from.max(extents.baseline.0).max(extents.canary.0),
         end: extents.baseline.1.min(extents.canary.1),
@@ -302,22 +302,15 @@ fn read(
 /// A window in which nothing lies.
 const NEVER: Window = Window { start: Window::ALL.end, end: Window::ALL.start };
 
-/// The instants at which an arm was scraped.
-struct Clock(BTreeSet<Timestamp>);
-
-impl Clock {
-    fn new(series: &[Series]) -> Clock {
-        Clock(series.iter().flat_map(|s| s.counter.instants()).collect())
-    }
-
-    fn extent(&self) -> Option<(Timestamp, Timestamp)> {
-        self.0.first().copied().zip(self.0.last().copied())
-    }
+/// The first and the last instant of any of the series.
+fn extent(series: &[Series]) -> Option<(Timestamp, Timestamp)> {
+    let first = series.iter().filter_map(|s| s.counter.first()).min();
+    first.zip(series.iter().filter_map(|s| s.counter.last()).max())
 }
 
 /// The processes of one arm behind a metric's counters. Counters that differ only in labels which one selector has a
-/// condition on and another has not (a status code, say) or in a bucket's edge are of the same process: they begin again together, and one that appears
-/// later than the others began at zero.
+/// condition on and another has not (a status code, say) or in a bucket's edge are of the same process: they begin again
+/// together, and one that appears later than the others began at zero.
 struct Processes<'a> {
     varying: BTreeSet<&'a str>,
     known: BTreeMap<Labels, Process>,

@@ -64,7 +64,7 @@ fn random_bytes() {
 fn truncated_and_damaged_exports() {
     let tally = Tally::default();
     let damage = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
-    check(400, (damage, any::<prop::sample::Index>(), prop::bool::ANY), |(damage, cut, truncate)| {
+    check(800, (damage, any::<prop::sample::Index>(), prop::bool::ANY), |(damage, cut, truncate)| {
         let mut bytes = EXPORT.to_vec();
         if truncate {
             bytes.truncate(cut.index(bytes.len()));
@@ -105,7 +105,7 @@ fn a_damaged_policy_is_refused_or_judges() {
         Just("0.5"),
         Just("either"),
     ];
-    check(3_000, (any::<prop::sample::Index>(), word, 0..3_usize), |(at, word, how)| {
+    check(8_000, (any::<prop::sample::Index>(), word, 0..3_usize), |(at, word, how)| {
         let words: Vec<&str> = POLICY.split_inclusive([' ', '\n', ',']).collect();
         let i = at.index(words.len());
         let mut changed: Vec<String> = words.iter().map(ToString::to_string).collect();
@@ -129,7 +129,7 @@ fn a_damaged_policy_is_refused_or_judges() {
         }
         Ok(())
     });
-    tally.finish("damaged policies", &["refused by the reader", "refused by the check", "accepted"], 5);
+    tally.finish("damaged policies", &["refused by the reader", "refused by the check", "accepted"], 10);
 }
 
 #[test]
