@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use serinus::compare::rank::{MannWhitneyOptions, Method, mann_whitney_with, shift, shift_with, superiority};
-use serinus::{Arms, PValue, telemetry::Samples};
+use serinus::compare::{histogram::Spread, interval, question::Boundary};
+use serinus::telemetry::{Counts, Histogram, Samples};
+use serinus::{Arms, PValue};
 
 const EXACT: f64 = 0.0;
 const CLOSED_FORM: f64 = 1e-12;
@@ -16,7 +18,7 @@ const PEER_ROUNDED: f64 = 1e-13;
 const ROOT: f64 = 1e-9;
 
 /// The files, and what checks a case of each.
-const FILES: &[(&str, Check)] = &[("rank.json", rank)];
+const FILES: &[(&str, Check)] = &[("rank.json", rank), ("interval_robust.json", interval_robust)];
 
 type Check = fn(&Case) -> Verdict;
 
@@ -86,7 +88,7 @@ fn check_file(file: &str, text: &str, check: Check, skips: &[&Skip], own: bool, 
     let (mut checked, mut policy) = (0, 0);
     for case in cases {
         let case = Case { case, contents: &contents };
-        let (id, test) = (case.text("id"), case.text("test"));
+        let (id, test) = (case.text("id"), case.test());
         if !ids.insert(id) {
             faults.push(format!("{file}: {id}: twice"));
         }
@@ -130,6 +132,11 @@ struct Case<'a> {
 impl<'a> Case<'a> {
     fn text(&self, field: &str) -> &'a str {
         self.case[field].as_str().unwrap_or_default()
+    }
+
+    /// What is tested.
+    fn test(&self) -> &'a str {
+        if self.case.get("test").is_some() { self.text("test") } else { self.text("kind") }
     }
 
     fn param(&self, field: &str) -> &'a Value {
@@ -200,7 +207,7 @@ fn same(what: &str, got: f64, expected: f64, tolerance: f64) -> Result<(), Strin
 // ---- rank.json ----
 
 fn rank(case: &Case) -> Verdict {
-    match case.text("test") {
+    match case.test() {
         "mannwhitneyu" => mann_whitney_case(case),
         "mannwhitneyu_exact_ties" => exact_with_ties(case),
         "hodges_lehmann" => {
@@ -403,4 +410,144 @@ fn null_quantiles(case: &Case) -> Verdict {
         }
     }
     Ok(Outcome::Agrees)
+}
+
+// ---- interval_robust.json ----
+
+fn interval_robust(case: &Case) -> Verdict {
+    match case.test() {
+        "counts" => interval_counts(case),
+        "histogram" => interval_histogram(case),
+        _ => Ok(Outcome::NotBuilt),
+    }
+}
+
+/// A number of the output, by its path; `None` where the case has none.
+fn output(case: &Case, path: &[&str]) -> Option<f64> {
+    let value = path.iter().fold(&case.case["output"], |value, field| &value[*field]);
+    number(value)
+}
+
+/// Every number that the case records, against ours by name; `ROOT` relative, and absolute where it is 0.
+fn agree(case: &Case, ours: &[(&[&str], f64)]) -> Verdict {
+    for (path, got) in ours {
+        if let Some(expected) = output(case, path) {
+            close(&path.join("."), *got, expected, ROOT, expected.abs().max(1e-9))?;
+        }
+    }
+    Ok(Outcome::Agrees)
+}
+
+fn integers(case: &Case, field: &str) -> Result<Vec<u64>, String> {
+    let list = case.case["input"][field].as_array().ok_or(format!("no {field}"))?;
+    list.iter().map(|v| v.as_u64().ok_or(format!("{field}: {v}"))).collect()
+}
+
+fn interval_counts(case: &Case) -> Verdict {
+    let [n_c, b_c, n_b, b_b] =
+        ["n_canary", "bad_canary", "n_baseline", "bad_baseline"].map(|field| integers(case, field));
+    let (n_c, b_c, n_b, b_b) = (n_c?, b_c?, n_b?, b_b?);
+    let arm = |bad: &[u64], n: &[u64], t: usize| Counts::new(bad[t], n[t]).map_err(|e| e.to_string());
+    let intervals =
+        (0..n_c.len()).map(|t| Ok(Arms { baseline: arm(&b_b, &n_b, t)?, canary: arm(&b_c, &n_c, t)? }));
+    let shares = interval::counts(&intervals.collect::<Result<Vec<_>, String>>()?);
+    let rho = number(&case.case["input"]["rho"]).ok_or("no rho")?;
+    let ratio = shares.sides(Boundary::Ratio(rho)).map_err(|e| e.to_string())?;
+    let difference = shares.sides(Boundary::Difference(0.0)).map_err(|e| e.to_string())?;
+    let [_, effect] = shares.effects(0.95).map_err(|e| e.to_string())?;
+
+    if ratio.deflated.is_some() != case.case["output"]["few"].as_bool().ok_or("few")? {
+        return Err(format!("few: {}", ratio.deflated.is_some()));
+    }
+    if ratio.robust.is_some() != case.case["output"].get("log_rr").is_some() {
+        return Err("a ratio over intervals on one side only".into());
+    }
+    let largest = ratio.largest();
+    let mut ours: Vec<(&[&str], f64)> = vec![
+        (&["T"], shares.intervals() as f64),
+        (&["exact", "midp_harm"], ratio.exact.greater.value()),
+        (&["exact", "midp_safety"], ratio.exact.less.value()),
+        (&["p_harm"], largest.greater.value()),
+        (&["p_safety"], largest.less.value()),
+    ];
+    if let Some(deflated) = ratio.deflated {
+        ours.push((&["deflated", "harm"], deflated.greater.value()));
+        ours.push((&["deflated", "safety"], deflated.less.value()));
+    }
+    let rd = difference.robust.ok_or("no difference")?;
+    ours.extend([
+        (&["rd", "est"][..], rd.value),
+        (&["rd", "se"], rd.standard_error),
+        (&["rd", "nu"], f64::from(rd.cosines)),
+        (&["rd", "r"], rd.lag_one),
+        (&["rd", "n_eff"], rd.effective),
+        (&["rd", "t"], rd.t(0.0)),
+        (&["rd", "p_upper"], rd.sides(0.0).greater.value()),
+    ]);
+    if let Some(log_rr) = ratio.robust {
+        let sides = ratio.robust_sides.ok_or("no sides")?;
+        ours.extend([
+            (&["log_rr", "est"][..], log_rr.value),
+            (&["log_rr", "se"], log_rr.standard_error),
+            (&["log_rr", "nu"], f64::from(log_rr.cosines)),
+            (&["log_rr", "r"], log_rr.lag_one),
+            (&["log_rr", "n_eff"], log_rr.effective),
+            (&["log_rr", "t"], log_rr.t(rho.ln())),
+            (&["log_rr", "p_harm"], sides.greater.value()),
+            (&["log_rr", "p_safety"], sides.less.value()),
+        ]);
+        let limits = [effect.interval.low, effect.interval.high].map(|v| v.map_or(f64::NAN, f64::ln));
+        let expected: Vec<Option<f64>> =
+            case.case["output"]["log_rr"]["ci"].as_array().ok_or("no ci")?.iter().map(number).collect();
+        for (got, expected) in limits.iter().zip(expected) {
+            same("limit of log RR", *got, expected.ok_or("no limit")?, ROOT)?;
+        }
+    }
+    agree(case, &ours)
+}
+
+fn interval_histogram(case: &Case) -> Verdict {
+    let input = &case.case["input"];
+    let numbers = |value: &Value| -> Result<Vec<f64>, String> {
+        value.as_array().ok_or("no list")?.iter().map(|v| number(v).ok_or(format!("{v}"))).collect()
+    };
+    let edges = numbers(&input["edges"])?;
+    let arm = |counts: &Value| {
+        // The recorded buckets lie between the edges: none below the first, none above the last.
+        let counts = numbers(counts)?.into_iter().map(|c| c as u64);
+        let counts = core::iter::once(0).chain(counts).chain([0]).collect();
+        Histogram::new(edges.clone(), counts).map_err(|e| e.to_string())
+    };
+    let (canary, baseline) =
+        (input["canary"].as_array().ok_or("no canary")?, input["baseline"].as_array().ok_or("no baseline")?);
+    let intervals = canary.iter().zip(baseline).map(|(c, b)| Ok(Arms { baseline: arm(b)?, canary: arm(c)? }));
+    let buckets =
+        interval::buckets(&intervals.collect::<Result<Vec<_>, String>>()?).map_err(|e| e.to_string())?;
+    let scale = number(&input["scale_baseline"]).ok_or("no scale")?;
+    let tested = buckets.spread(Boundary::Ratio(scale), Spread::Log).map_err(|e| e.to_string())?;
+    let robust = tested.robust.ok_or("no estimate")?;
+    let sides = tested.robust_sides.ok_or("no sides")?;
+    let theta = 1.0 / (1.0 + (-robust.value).exp());
+    let limits = robust.interval(0.95).map(|x| 1.0 / (1.0 + (-x).exp()));
+    let expected = numbers(&case.case["output"]["ci"])?;
+    same("lower limit", limits.low.unwrap_or(f64::NAN), expected[0], ROOT)?;
+    same("upper limit", limits.high.unwrap_or(f64::NAN), expected[1], ROOT)?;
+    let largest = tested.largest();
+    agree(
+        case,
+        &[
+            (&["T"], buckets.intervals() as f64),
+            (&["theta"], theta),
+            (&["se_theta"], robust.standard_error * theta * (1.0 - theta)),
+            (&["nu"], f64::from(robust.cosines)),
+            (&["r"], robust.lag_one),
+            (&["n_eff"], robust.effective),
+            (&["t_logit"], robust.t(0.0)),
+            (&["p_harm_robust"], sides.greater.value()),
+            (&["p_safety_robust"], sides.less.value()),
+            (&["p_harm_model"], tested.exact.greater.value()),
+            (&["p_harm"], largest.greater.value()),
+            (&["p_safety"], largest.less.value()),
+        ],
+    )
 }

@@ -163,7 +163,8 @@ pub fn scale_ratio(arms: Arms<&Histogram>, level: f64) -> Result<Effect, Error> 
     })
 }
 
-const SEARCH: f64 = (1 << 20) as f64;
+/// Ratios are searched up to this, and down to its inverse.
+pub(super) const SEARCH: f64 = (1 << 20) as f64;
 
 /// The median under the model of values spread evenly in their logarithm; `None` where it lies in the open bucket.
 #[must_use]
@@ -205,14 +206,15 @@ fn quantile(level: f64) -> Result<f64, Error> {
     }
 }
 
+/// Where the values of a histogram are after a move of all of them.
 #[derive(Debug, Clone, Copy)]
-enum Move {
+pub(super) enum Move {
     Ratio(f64),
     Difference(f64),
 }
 
 impl Move {
-    fn new(boundary: Boundary) -> Result<Move, Error> {
+    pub(super) fn new(boundary: Boundary) -> Result<Move, Error> {
         match boundary {
             Boundary::Ratio(r) if r > 0.0 && r.is_finite() => Ok(Move::Ratio(r)),
             Boundary::Difference(d) if d.is_finite() => Ok(Move::Difference(d)),
@@ -229,9 +231,12 @@ impl Move {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Spread {
+/// How the values of a bucket are taken to lie in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Spread {
+    /// Evenly in the logarithm; in the value where a bucket reaches to zero or below.
     Log,
+    /// Evenly in the value.
     Linear,
 }
 
@@ -240,7 +245,7 @@ fn spread_sides(arms: Arms<&Histogram>, shift: Move) -> Sides {
 }
 
 /// Whether a spreading model is near enough.
-fn is_fine(arms: Arms<&Histogram>) -> bool {
+pub(super) fn is_fine(arms: Arms<&Histogram>) -> bool {
     resolution(arms).is_ok_and(|width| width.is_some_and(|width| width <= WIDEST))
 }
 
@@ -249,80 +254,103 @@ fn bound_sides(arms: Arms<&Histogram>, shift: Move) -> Sides {
     let n = arms.map(|h| h.total() as f64);
     let pairs = n.baseline * n.canary;
     let sd = libm::sqrt((n.baseline + n.canary + 1.0) / 12.0 / pairs);
-    let (mut greater, mut less) = (0.0, 0.0);
-    for (k, &c) in arms.canary.counts().iter().enumerate() {
-        for (j, &b) in arms.baseline.counts().iter().enumerate() {
-            let product = c as f64 * b as f64;
-            let above = |h: &Histogram, k: usize| h.edges().get(k).copied();
-            if above(arms.baseline, j)
-                .zip(arms.canary.lower(k))
-                .is_some_and(|(high, low)| high <= shift.back(low))
-            {
-                greater += product;
-            } else if above(arms.canary, k)
-                .zip(arms.baseline.lower(j))
-                .is_some_and(|(high, low)| shift.back(high) <= low)
-            {
-                less += product;
-            }
-        }
-    }
-    let p = |sure: f64| PValue::saturating(ln_normal_sf((sure / pairs - 0.5 - 0.5 / pairs) / sd));
-    Sides { greater: p(greater), less: p(less) }
+    let p = |greater: bool| {
+        let sure = sure_pairs(arms.baseline.edges(), arms.baseline.lower(0), shift, greater);
+        let product =
+            |&(c, b): &(usize, usize)| arms.canary.counts()[c] as f64 * arms.baseline.counts()[b] as f64;
+        let share = sure.iter().map(product).sum::<f64>() / pairs;
+        PValue::saturating(ln_normal_sf((share - 0.5 - 0.5 / pairs) / sd))
+    };
+    Sides { greater: p(true), less: p(false) }
+}
+
+/// The pairs of a canary's and a moved baseline's bucket whose order the edges tell: the canary's values are the larger, or
+/// the smaller. `lowest` is the lower edge of the first bucket.
+pub(super) fn sure_pairs(
+    edges: &[f64],
+    lowest: Option<f64>,
+    shift: Move,
+    greater: bool,
+) -> Vec<(usize, usize)> {
+    let high = |k: usize| edges.get(k).copied();
+    let low = |k: usize| k.checked_sub(1).map_or(lowest, |below| high(below));
+    let in_order = |&(c, b): &(usize, usize)| {
+        let ends = if greater { high(b).zip(low(c)) } else { high(c).zip(low(b)) };
+        ends.is_some_and(
+            |(high, low)| if greater { high <= shift.back(low) } else { shift.back(high) <= low },
+        )
+    };
+    (0..=edges.len()).flat_map(|c| (0..=edges.len()).map(move |b| (c, b))).filter(in_order).collect()
 }
 
 /// The canary against the baseline's mass after the move, both in the canary's buckets.
 fn moved(arms: Arms<&Histogram>, shift: Move, spread: Spread) -> Ranked {
-    let edges = arms.canary.edges();
-    let mut mass = Vec::with_capacity(edges.len() + 1);
-    let mut below = 0.0;
-    for &edge in edges {
-        let upto = mass_up_to(arms.baseline, shift.back(edge), spread).max(below);
-        mass.push(upto - below);
-        below = upto;
-    }
-    mass.push((arms.baseline.total() as f64 - below).max(0.0));
-    let canary: Vec<f64> = arms.canary.counts().iter().map(|&c| c as f64).collect();
-    Ranked::new(&mass, &canary)
+    let masses = arms.map(|h| h.counts().iter().map(|&c| c as f64).collect::<Vec<f64>>());
+    let plan = Plan::new(arms.baseline.edges(), shift, spread);
+    Ranked::new(&plan.mass(&masses.baseline), &masses.canary)
 }
 
-/// How much of the histogram lies at or below a value.
-fn mass_up_to(histogram: &Histogram, value: f64, spread: Spread) -> f64 {
-    let edges = histogram.edges();
-    let mut below = 0.0;
-    for (k, (&high, &count)) in edges.iter().zip(histogram.counts()).enumerate() {
-        let count = count as f64;
-        if value >= high {
-            below += count;
-            continue;
-        }
-        // A first bucket without a lower edge keeps its mass at its upper edge.
-        let share = match histogram.lower(k) {
-            Some(low) if value > low => match spread {
-                Spread::Log if low > 0.0 => libm::log(value / low) / libm::log(high / low),
-                _ => (value - low) / (high - low),
-            },
-            _ => 0.0,
+/// What a move does to every histogram with the same edges: for each edge, the bucket in which what is now below it ended
+/// before, and the share of that bucket.
+pub(super) struct Plan(Vec<(usize, f64)>);
+
+impl Plan {
+    pub(super) fn new(edges: &[f64], shift: Move, spread: Spread) -> Plan {
+        let lower = |k: usize| match k.checked_sub(1) {
+            Some(below) => edges.get(below).copied(),
+            // A first bucket without a lower edge keeps its mass at its upper edge.
+            None => edges.first().filter(|first| **first > 0.0).map(|_| 0.0),
         };
-        return below + count * share;
+        let before = |&edge: &f64| {
+            let value = shift.back(edge);
+            let k = edges.partition_point(|high| *high <= value);
+            // The open bucket's mass stays in the open bucket under every move, tied with the other arm's.
+            let share = match (lower(k), edges.get(k)) {
+                (Some(low), Some(&high)) if value > low => match spread {
+                    Spread::Log if low > 0.0 => libm::log(value / low) / libm::log(high / low),
+                    _ => (value - low) / (high - low),
+                },
+                _ => 0.0,
+            };
+            (k, share)
+        };
+        Plan(edges.iter().map(before).collect())
     }
-    // The open bucket's mass stays in the open bucket under every move, tied with the other arm's.
-    below
+
+    /// The mass in each bucket after the move, from that before.
+    pub(super) fn mass(&self, before: &[f64]) -> Vec<f64> {
+        let mut up_to = Vec::with_capacity(before.len());
+        let mut sum = 0.0;
+        for mass in before {
+            up_to.push(sum);
+            sum += mass;
+        }
+        let mut below = 0.0;
+        let mut after = Vec::with_capacity(before.len());
+        for &(k, share) in &self.0 {
+            let part = up_to.get(k).zip(before.get(k)).map_or(sum, |(up_to, mass)| up_to + share * mass);
+            let part = part.max(below);
+            after.push(part - below);
+            below = part;
+        }
+        after.push((sum - below).max(0.0));
+        after
+    }
 }
 
 /// The result of one pass over two arms' masses in the same buckets.
-struct Ranked {
-    theta: f64,
+pub(super) struct Ranked {
+    pub(super) theta: f64,
     bounds: (f64, f64),
-    n: Arms<f64>,
+    pub(super) n: Arms<f64>,
     /// 1 - sum (t^3 - t) / (N^3 - N)
-    tie_factor: f64,
+    pub(super) tie_factor: f64,
     /// Sum of the placement variances, each over its arm's size.
     variance: f64,
 }
 
 impl Ranked {
-    fn new(baseline: &[f64], canary: &[f64]) -> Ranked {
+    pub(super) fn new(baseline: &[f64], canary: &[f64]) -> Ranked {
         let n = Arms { baseline: baseline.iter().sum::<f64>(), canary: canary.iter().sum::<f64>() };
         let pooled = n.baseline + n.canary;
         let (mut below_b, mut below_c, mut twice_u, mut same, mut ties) = (0.0, 0.0, 0.0, 0.0, 0.0);
@@ -335,7 +363,7 @@ impl Ranked {
             squares_c += c * place_c * place_c;
             squares_b += b * place_b * place_b;
             let t = b + c;
-            ties += (t / pooled) * (t * t - 1.0).max(0.0);
+            ties += (t / pooled) * (t * t - 1.0);
             below_b += b;
             below_c += c;
         }

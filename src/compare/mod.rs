@@ -14,6 +14,7 @@ pub mod counts;
 pub mod events;
 pub mod exceedance;
 pub mod histogram;
+pub mod interval;
 mod long_run;
 pub mod multiplicity;
 pub mod question;

@@ -20,6 +20,7 @@ mod shift;
 mod superiority;
 
 pub use mann_whitney::{MannWhitney, MannWhitneyOptions, Method, mann_whitney, mann_whitney_with};
+pub(super) use shift::moved;
 pub use shift::{shift, shift_sides, shift_with};
 pub use superiority::{superiority, superiority_sides};
 
@@ -74,7 +75,7 @@ impl Iterator for TieGroups<'_> {
 /// What one merge of the arms tells. Integers throughout; sums of cubes are exact up to 2^42 values in all, more than
 /// a memory holds, and saturate beyond.
 #[derive(Debug, Clone, Copy)]
-struct Ranking {
+pub(super) struct Ranking {
     n: Arms<u64>,
     /// Twice the canary's U: 2 for each pair with the canary's value larger, 1 for each equal pair.
     twice_u: u128,
@@ -88,7 +89,7 @@ struct Ranking {
 }
 
 impl Ranking {
-    fn of(arms: Arms<&Samples>) -> Ranking {
+    pub(super) fn of(arms: Arms<&Samples>) -> Ranking {
         let mut below = Arms { baseline: 0_u64, canary: 0 };
         let mut ranking = Ranking {
             n: arms.map(Samples::len),
@@ -123,8 +124,14 @@ impl Ranking {
     }
 
     /// P(canary > baseline) + P(equal)/2 in these samples.
-    fn theta(&self) -> f64 {
+    pub(super) fn theta(&self) -> f64 {
         self.twice_u as f64 / (2 * self.pairs()) as f64
+    }
+
+    /// `1 - sum (t^3 - t) / (N^3 - N)`: what ties leave of the variance under the null.
+    pub(super) fn untied_share(&self) -> f64 {
+        let all = cube_less_itself(self.total());
+        all.saturating_sub(self.ties) as f64 / all as f64
     }
 }
 

@@ -111,23 +111,24 @@ pub fn shift_with(arms: Arms<&Samples>, level: f64, options: &MannWhitneyOptions
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn shift_sides(arms: Arms<&Samples>, boundary: Boundary) -> Result<Sides, Error> {
-    let baseline = match boundary {
-        Boundary::Ratio(ratio) if ratio > 0.0 && ratio.is_finite() => {
-            arms.baseline.map_increasing(|v| v * ratio)?
-        }
-        Boundary::Ratio(ratio) => {
-            return Err(Error::value(format!("ratio {ratio} is not finite and above 0")));
-        }
-        Boundary::Difference(by) if by.is_finite() => arms.baseline.map_increasing(|v| v + by)?,
-        Boundary::Difference(by) => return Err(Error::value(format!("difference {by} is not finite"))),
-        Boundary::Superiority(theta) if theta > 0.0 && theta < 1.0 => {
+    if let Boundary::Superiority(theta) = boundary {
+        if theta > 0.0 && theta < 1.0 {
             return Ok(superiority_sides(arms, theta));
         }
-        Boundary::Superiority(theta) => {
-            return Err(Error::value(format!("probability of superiority {theta} is not between 0 and 1")));
-        }
-    };
-    Ok(mann_whitney(Arms { baseline: &baseline, canary: arms.canary }).sides)
+        return Err(Error::value(format!("probability of superiority {theta} is not between 0 and 1")));
+    }
+    Ok(mann_whitney(Arms { baseline: &moved(arms.baseline, boundary)?, canary: arms.canary }).sides)
+}
+
+/// The baseline's values moved to a ratio or a difference.
+pub(in crate::compare) fn moved(baseline: &Samples, boundary: Boundary) -> Result<Samples, Error> {
+    match boundary {
+        Boundary::Ratio(ratio) if ratio > 0.0 && ratio.is_finite() => baseline.map_increasing(|v| v * ratio),
+        Boundary::Difference(by) if by.is_finite() => baseline.map_increasing(|v| v + by),
+        Boundary::Ratio(ratio) => Err(Error::value(format!("ratio {ratio} is not finite and above 0"))),
+        Boundary::Difference(by) => Err(Error::value(format!("difference {by} is not finite"))),
+        Boundary::Superiority(_) => Err(Error::value("a probability of superiority moves no value")),
+    }
 }
 
 /// The k of the interval's limits; below 1 where the level is out of reach.

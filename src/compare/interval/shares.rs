@@ -1,0 +1,321 @@
+//! Counts and events per interval: stratified ratio and difference of the shares or rates.
+//!
+//! With b of n bad in each arm of interval t: `R_t = b_canary n_baseline / n`, `S_t = b_baseline n_canary / n`;
+//! - ratio `sum R / sum S`, `psi_t = R_t / sum R - S_t / sum S` on the log scale (Mantel and Haenszel 1959);
+//! - difference `(sum R - sum S) / sum w`, `psi_t = (R_t - S_t - difference w_t) / sum w`.
+//!
+//! The exact partner of the ratio: of the M bad ones of both arms the canary's are binomial with the mean of
+//! `r n_canary / (r n_canary + n_baseline)` over the bad ones, as mid-p; that of the difference is the test of the totals.
+
+use super::{Estimate, FEWEST, Tested};
+use crate::arm::Arms;
+use crate::compare::counts::{self, Null, Unit, check_ratio, guarded, mid_p, score_sides, tail_of};
+use crate::compare::events;
+use crate::compare::question::{Boundary, Sides};
+use crate::error::Error;
+use crate::evidence::{Effect, Measure, PValue};
+use crate::special::binomial::{Binomial, Poisson};
+use crate::telemetry::{Counts, Events, MAX_COUNT};
+
+/// With fewer intervals with events in an arm, clustering cannot be told from chance.
+const FEW: usize = 5;
+
+/// Counts or events of both arms over intervals.
+///
+/// Made by [`counts`] or [`events`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Shares {
+    unit: Unit,
+    /// Rates are per two to this.
+    exponent: i32,
+    strata: Vec<Stratum>,
+    /// Intervals in which an arm saw nothing.
+    dropped: usize,
+    totals: Stratum,
+    /// On the log scale; `None` if an arm has no event.
+    ratio: Option<Estimate>,
+    difference: Option<Estimate>,
+    /// How many times as many such intervals to imagine.
+    factor: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stratum {
+    bad: Arms<f64>,
+    size: Arms<f64>,
+}
+
+impl Stratum {
+    fn weight(&self) -> f64 {
+        self.size.canary * (self.size.baseline / (self.size.baseline + self.size.canary))
+    }
+}
+
+/// Bad of total per interval.
+///
+/// ```
+/// use serinus::{Arms, compare::{interval, question::Boundary}, telemetry::Counts};
+/// // Errors come in bursts: 0 or 8 an interval, in both arms.
+/// let burst = |t: u64, phase: u64| Counts::new(if (t + phase) % 4 == 0 { 8 } else { 0 }, 500);
+/// let intervals = (0..40).map(|t| Ok(Arms { baseline: burst(t, 0)?, canary: burst(t, t % 3)? }));
+/// let errors = interval::counts(&intervals.collect::<Result<Vec<_>, serinus::Error>>()?);
+/// let tested = errors.sides(Boundary::Ratio(1.0))?;
+/// assert!(tested.sides().greater >= tested.exact.greater); // valid if either is
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn counts(intervals: &[Arms<Counts>]) -> Shares {
+    let strata = intervals
+        .iter()
+        .map(|arms| Stratum { bad: arms.map(|c| c.bad() as f64), size: arms.map(|c| c.total() as f64) });
+    Shares::new(Unit::Shares, 0, strata.collect())
+}
+
+/// Events and exposure per interval.
+pub fn events(intervals: &[Arms<Events>]) -> Shares {
+    let largest = intervals
+        .iter()
+        .flat_map(|arms| [arms.baseline, arms.canary])
+        .map(|e| e.exposure())
+        .fold(0.0, f64::max);
+    // In a unit in which the largest exposure is about 1 nothing overflows, and a power of two changes no digit.
+    let (_, exponent) = libm::frexp(largest);
+    let scaled = |e: Events| libm::scalbn(e.exposure(), exponent.saturating_neg());
+    let strata =
+        intervals.iter().map(|arms| Stratum { bad: arms.map(|e| e.count() as f64), size: arms.map(scaled) });
+    Shares::new(Unit::Rates, exponent, strata.collect())
+}
+
+impl Shares {
+    fn new(unit: Unit, exponent: i32, all: Vec<Stratum>) -> Shares {
+        let before = all.len();
+        let strata: Vec<Stratum> = all.into_iter().filter(|s| s.weight() > 0.0).collect();
+        let mut totals = Stratum { bad: Arms::default(), size: Arms::default() };
+        for stratum in &strata {
+            totals.bad = Arms::from_fn(|arm| totals.bad[arm] + stratum.bad[arm]);
+            totals.size = Arms::from_fn(|arm| totals.size[arm] + stratum.size[arm]);
+        }
+        let weights: Vec<f64> = strata.iter().map(Stratum::weight).collect();
+        // R and S of each interval.
+        let parts = |s: &Stratum| {
+            let size = s.size.baseline + s.size.canary;
+            (s.bad.canary * (s.size.baseline / size), s.bad.baseline * (s.size.canary / size))
+        };
+        let parts: Vec<(f64, f64)> = strata.iter().map(parts).collect();
+        let (sum_r, sum_s) = parts.iter().fold((0.0, 0.0), |sum, (r, s)| (sum.0 + r, sum.1 + s));
+        let weight: f64 = weights.iter().sum();
+        let ratio = (strata.len() >= FEWEST && sum_r > 0.0 && sum_s > 0.0).then(|| {
+            let psi: Vec<f64> = parts.iter().map(|(r, s)| r / sum_r - s / sum_s).collect();
+            Estimate::new(libm::log(sum_r / sum_s), &psi, &weights, 1.0)
+        });
+        let difference = (strata.len() >= FEWEST).then(|| {
+            let difference = (sum_r - sum_s) / weight;
+            let psi = parts.iter().zip(&weights).map(|((r, s), w)| (r - s - difference * w) / weight);
+            Estimate::new(difference, &psi.collect::<Vec<f64>>(), &weights, 1.0)
+        });
+        let dropped = before - strata.len();
+        Shares { unit, exponent, strata, dropped, totals, ratio, difference, factor: 1 }
+    }
+
+    /// The intervals in which both arms saw something.
+    #[must_use]
+    pub fn intervals(&self) -> usize {
+        self.strata.len()
+    }
+
+    /// The intervals that were left out, since an arm saw nothing in them.
+    #[must_use]
+    pub fn dropped(&self) -> usize {
+        self.dropped
+    }
+
+    /// Whether the canary's share or rate is above or below the boundary.
+    ///
+    /// # Errors
+    /// A ratio that is not positive and finite; a difference of shares that is not between -1 and 1, of rates that is not
+    /// finite; a [`Boundary::Superiority`].
+    pub fn sides(&self, boundary: Boundary) -> Result<Tested, Error> {
+        let robust = |estimate: Option<Estimate>, null| Some((estimate?.repeated(self.factor), null));
+        let (robust, exact, deflated) = match boundary {
+            Boundary::Ratio(ratio) => {
+                check_ratio(ratio)?;
+                let chance = self.canary_chance(ratio);
+                (robust(self.ratio, libm::log(ratio)), self.exact_ratio(chance), self.deflated_ratio(chance))
+            }
+            Boundary::Difference(d) => {
+                let in_range = if self.unit == Unit::Shares { d.abs() < 1.0 } else { d.is_finite() };
+                if !in_range {
+                    return Err(Error::value(format!("difference {d} is out of range")));
+                }
+                let d = libm::scalbn(d, self.exponent).clamp(f64::MIN, f64::MAX);
+                let null = Null { unit: self.unit, size: self.sizes(), difference: d };
+                let exact = if self.strata.is_empty() { Sides::NOTHING } else { guarded(&null, self.bad()) };
+                let deflated = self.dispersion().map(|phi| score_sides(null.z(self.bad()) / libm::sqrt(phi)));
+                (robust(self.difference, d), exact, deflated)
+            }
+            Boundary::Superiority(_) => return Err(Error::value("counts and events have no superiority")),
+        };
+        Ok(Tested::new(robust, exact, deflated, self.imagined()))
+    }
+
+    /// The ratio and the difference of the shares or rates, canary against baseline, each with an interval of the given
+    /// level: by the contributions of the intervals where these decide, else by the totals.
+    ///
+    /// # Errors
+    /// A level that is not between 0 and 1.
+    pub fn effects(&self, level: f64) -> Result<[Effect; 2], Error> {
+        tail_of(level)?;
+        let (measures, pooled) = match self.unit {
+            Unit::Shares => {
+                let arms = self.totals_as(|bad, size| Counts::new(bad, size as u64))?;
+                let pooled = [counts::risk_difference(arms, level)?, counts::risk_ratio(arms, level)?];
+                ((Measure::RiskDifference, Measure::RiskRatio), pooled)
+            }
+            Unit::Rates => {
+                let unscaled = |bad, size| Events::new(bad, libm::scalbn(size, self.exponent));
+                let arms = self.totals_as(unscaled)?;
+                let pooled = [events::rate_difference(arms, level)?, events::rate_ratio(arms, level)?];
+                ((Measure::RateDifference, Measure::RateRatio), pooled)
+            }
+        };
+        let [difference, ratio] = pooled;
+        let unscaled = |v: f64| libm::scalbn(v, self.exponent.saturating_neg());
+        let difference = self.difference.map_or(difference, |estimate| Effect {
+            measure: measures.0,
+            estimate: Some(unscaled(estimate.value)),
+            interval: estimate.interval(level).map(unscaled),
+        });
+        let ratio = self.ratio.map_or(ratio, |estimate| Effect {
+            measure: measures.1,
+            estimate: Some(libm::exp(estimate.value)),
+            interval: estimate.interval(level).map(libm::exp),
+        });
+        Ok([difference, ratio])
+    }
+
+    /// Tests of each arm's share or rate against an absolute limit: by the exact test of its total, by its intervals, and
+    /// where few of these have events by the exact test of counts divided by the dispersion; the largest p on each side.
+    ///
+    /// # Errors
+    /// A limit that is not a share in [0, 1], or not a finite rate of at least 0.
+    pub fn limit_sides(&self, limit: f64) -> Result<Arms<Tested>, Error> {
+        let exact = match self.unit {
+            Unit::Shares => self
+                .totals_as(|bad, size| Counts::new(bad, size as u64))?
+                .try_map(|arm| counts::limit_sides(arm, limit))?,
+            Unit::Rates => self
+                .totals_as(|bad, size| Events::new(bad, libm::scalbn(size, self.exponent)))?
+                .try_map(|arm| events::limit_sides(arm, limit))?,
+        };
+        let limit = libm::scalbn(limit, self.exponent);
+        Ok(Arms::from_fn(|arm| {
+            let (total, size) = (self.totals.bad[arm], self.totals.size[arm]);
+            let share = total / size;
+            let robust = (self.strata.len() >= FEWEST).then(|| {
+                let psi = self.strata.iter().map(|s| (s.bad[arm] - share * s.size[arm]) / size);
+                let weights: Vec<f64> = self.strata.iter().map(|s| s.size[arm]).collect();
+                Estimate::new(share, &psi.collect::<Vec<f64>>(), &weights, 1.0)
+            });
+            let robust = robust.map(|estimate| (estimate.repeated(self.factor), limit));
+            let with_events = self.strata.iter().filter(|s| s.bad[arm] > 0.0).count();
+            let deflated = (with_events < FEW && self.strata.len() >= FEWEST).then(|| {
+                let phi = dispersion(self.strata.iter().map(|s| (s.bad[arm], s.size[arm])), share);
+                let (bad, size) = (self.bad()[arm] / phi, self.sizes()[arm] / phi);
+                let (upper, lower) = match self.unit {
+                    Unit::Shares => {
+                        let law = Binomial::new(size, limit);
+                        (law.ln_upper(bad), law.ln_lower(bad))
+                    }
+                    // Of whole numbers only: rounded to the side of less evidence.
+                    Unit::Rates => {
+                        let law = Poisson::new((size * limit).min(1e100));
+                        (law.ln_upper(libm::floor(bad)), law.ln_lower(libm::ceil(bad)))
+                    }
+                };
+                Sides { greater: PValue::saturating(upper), less: PValue::saturating(lower) }
+            });
+            Tested::new(robust, exact[arm], deflated, self.imagined())
+        }))
+    }
+
+    /// The same after `factor` times as many intervals like these; `None` where counts would pass 2^53.
+    pub(crate) fn repeated(mut self, factor: u64) -> Option<Shares> {
+        self.factor = factor;
+        let counted = |v: f64| v * factor as f64 <= MAX_COUNT as f64;
+        let bad = self.totals.bad;
+        let size = if self.unit == Unit::Shares { self.totals.size } else { bad };
+        (counted(bad.baseline + bad.canary) && counted(size.baseline + size.canary)).then_some(self)
+    }
+
+    fn imagined(&self) -> usize {
+        (self.strata.len() as u64).saturating_mul(self.factor) as usize
+    }
+
+    fn bad(&self) -> Arms<f64> {
+        self.totals.bad.map(|v| v * self.factor as f64)
+    }
+
+    fn sizes(&self) -> Arms<f64> {
+        self.totals.size.map(|v| v * self.factor as f64)
+    }
+
+    fn totals_as<T>(&self, make: impl Fn(u64, f64) -> Result<T, Error>) -> Result<Arms<T>, Error> {
+        let (bad, size) = (self.bad(), self.sizes());
+        Ok(Arms {
+            baseline: make(bad.baseline as u64, size.baseline)?,
+            canary: make(bad.canary as u64, size.canary)?,
+        })
+    }
+
+    /// The mean chance that a bad one is the canary's, and that it is the baseline's, at a ratio; `None` without any.
+    fn canary_chance(&self, ratio: f64) -> Option<(f64, f64)> {
+        let (mut canary, mut baseline) = (0.0, 0.0);
+        for s in &self.strata {
+            let odds = ratio * s.size.canary;
+            let share = (s.bad.baseline + s.bad.canary) / (odds + s.size.baseline);
+            canary += share * odds;
+            baseline += share * s.size.baseline;
+        }
+        (canary + baseline > 0.0).then_some((canary, baseline))
+    }
+
+    fn exact_ratio(&self, chance: Option<(f64, f64)>) -> Sides {
+        match chance {
+            Some((canary, baseline)) => mid_p(self.bad().map(|v| v as u64), 1.0, baseline / canary),
+            None => Sides::NOTHING,
+        }
+    }
+
+    fn deflated_ratio(&self, chance: Option<(f64, f64)>) -> Option<Sides> {
+        let ((canary, baseline), phi) = (chance?, self.dispersion()?);
+        let bad = self.bad().map(|v| v / phi);
+        let law = Binomial::with_odds(bad.baseline + bad.canary, canary, baseline);
+        let tail = |ln_p: f64, none: bool| if none { PValue::ONE } else { PValue::saturating(ln_p) };
+        Some(Sides {
+            greater: tail(law.ln_upper(bad.canary), bad.canary == 0.0),
+            less: tail(law.ln_lower(bad.canary), bad.baseline == 0.0),
+        })
+    }
+
+    /// The dispersion of both arms' bad ones over intervals, at least 1, where an arm has few intervals with any; else `None`.
+    fn dispersion(&self) -> Option<f64> {
+        let with = |count: fn(&Stratum) -> f64| self.strata.iter().filter(|s| count(s) > 0.0).count();
+        let fewest = with(|s| s.bad.baseline).min(with(|s| s.bad.canary)) as u64;
+        if fewest.saturating_mul(self.factor) >= FEW as u64 || self.strata.len() < 2 {
+            return None;
+        }
+        let both = |arms: Arms<f64>| arms.baseline + arms.canary;
+        let share = both(self.totals.bad) / both(self.totals.size);
+        Some(dispersion(self.strata.iter().map(|s| (both(s.bad), both(s.size))), share))
+    }
+}
+
+/// Pearson's chi-square over its degrees of freedom, at least 1.
+fn dispersion(strata: impl ExactSizeIterator<Item = (f64, f64)>, share: f64) -> f64 {
+    let freedom = strata.len() as f64 - 1.0;
+    let chi_square: f64 = strata
+        .map(|(bad, size)| (bad - share * size) * (bad - share * size) / (share * size))
+        .filter(|square| square.is_finite())
+        .sum();
+    (chi_square / freedom).max(1.0)
+}
