@@ -158,6 +158,36 @@ impl Counter {
     }
 }
 
+/// The ends of intervals in each of which every series shows how it grew; an amount belongs to the interval in which it ends.
+///
+/// An interval ends when every series that has begun, and has not ended, has a later point than when the last one ended. So
+/// series that are read at different instants of the same step give one interval a step, and a gap in one of them makes that
+/// interval longer for all.
+#[must_use]
+pub fn common_ends(series: &[&[Increase]]) -> Vec<Timestamp> {
+    let mut ends = Vec::new();
+    // Of each series, what is left.
+    let mut left: Vec<&[Increase]> = series.to_vec();
+    let mut last = Timestamp::from_micros(i64::MIN);
+    loop {
+        for one in &mut left {
+            let done = one.iter().take_while(|increase| increase.end <= last).count();
+            *one = one.get(done..).unwrap_or_default();
+        }
+        let next = || left.iter().filter_map(|one| one.first());
+        let Some(mut end) = next().map(|increase| increase.end).min() else { return ends };
+        // What began before the end must show by it what it grew by, which may move the end on.
+        while let Some(later) =
+            next().filter(|increase| increase.start < end).map(|increase| increase.end).max()
+            && later > end
+        {
+            end = later;
+        }
+        ends.push(end);
+        last = end;
+    }
+}
+
 /// An amount of whole things.
 ///
 /// # Errors
@@ -236,6 +266,35 @@ mod tests {
         let (increases, q) = counter.increases(Window::ALL, &[], Some(second(4)));
         assert_eq!((total(&increases), q.born), (4.0, 1));
         assert_eq!(total(&counter.increases(Window::ALL, &[], Some(second(5))).0), 1.0);
+    }
+
+    fn steps(ends: &[i64]) -> Vec<Increase> {
+        let increase = |pair: &[i64]| Increase {
+            start: second(pair[0]),
+            end: second(pair[1]),
+            amount: 1.0,
+            reset: false,
+        };
+        ends.windows(2).map(increase).collect()
+    }
+
+    #[test]
+    fn an_interval_ends_when_every_series_has_shown_its_amount() {
+        let ends = |series: &[&[i64]]| -> Vec<i64> {
+            let increases: Vec<Vec<Increase>> = series.iter().map(|ends| steps(ends)).collect();
+            let increases: Vec<&[Increase]> = increases.iter().map(Vec::as_slice).collect();
+            common_ends(&increases).iter().map(|end| end.micros() / 1_000_000).collect()
+        };
+        assert_eq!(ends(&[&[0, 10, 20, 30], &[0, 10, 20, 30]]), [10, 20, 30]);
+        // a gap in one
+        assert_eq!(ends(&[&[0, 10, 20, 30], &[0, 20, 30]]), [20, 30]);
+        // read at other instants, and more often
+        assert_eq!(ends(&[&[0, 10, 20, 30], &[5, 15, 25, 35]]), [15, 25, 35]);
+        assert_eq!(ends(&[&[0, 10, 20, 30], &[0, 30]]), [30]);
+        // born late, ended early
+        assert_eq!(ends(&[&[0, 10, 20, 30], &[10, 20], &[20, 30]]), [10, 20, 30]);
+        assert_eq!(ends(&[&[0, 1, 2], &[7, 8]]), [1, 2, 8]);
+        assert!(ends(&[&[], &[5]]).is_empty());
     }
 
     #[test]
