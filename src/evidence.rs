@@ -271,6 +271,8 @@ pub enum Measure {
     Shift,
     /// The factor on the baseline's values that makes the arms equal in rank.
     ScaleRatio,
+    /// Canary's slope minus baseline's, per minute.
+    SlopeDifference,
 }
 
 /// How large a difference is, with its uncertainty.

@@ -11,7 +11,10 @@ use core::time::Duration;
 
 use crate::{
     error::Error,
-    telemetry::{MAX_COUNT, Point, Quality},
+    telemetry::{
+        MAX_COUNT, Point, Quality,
+        points::{in_order, is_gap, median_step},
+    },
     time::Timestamp,
 };
 
@@ -54,30 +57,17 @@ impl Counter {
     /// Puts points in order and drops those that cannot be, each with its count.
     #[must_use]
     pub fn new(points: &[Point]) -> Counter {
-        let mut quality = Quality { points: points.len() as u64, ..Quality::default() };
-        quality.unordered = points.windows(2).filter(|pair| pair[1].at < pair[0].at).count() as u64;
-        let mut ordered: Vec<Point> = Vec::with_capacity(points.len());
-        for point in points {
-            if !point.value.is_finite() {
+        let (points, quality) = in_order(points, |value, quality| {
+            if !value.is_finite() {
                 quality.not_finite += 1;
-            } else if point.value < 0.0 {
+            } else if value < 0.0 {
                 quality.negative += 1;
             } else {
-                ordered.push(*point);
+                return true;
             }
-        }
-        // Stable: among equal instants the first to arrive counts.
-        ordered.sort_by_key(|p| p.at);
-        ordered.dedup_by(|later, first| {
-            let same = later.at == first.at;
-            if same && later.value == first.value {
-                quality.duplicates += 1;
-            } else if same {
-                quality.conflicting += 1;
-            }
-            same
+            false
         });
-        Counter { points: ordered, quality }
+        Counter { points, quality }
     }
 
     /// The first instant that has a value.
@@ -100,10 +90,7 @@ impl Counter {
     /// The median step between neighbouring points; zero for fewer than two.
     #[must_use]
     pub fn usual_step(&self) -> Duration {
-        let steps = self.points.windows(2).filter_map(|pair| pair[1].at.since(pair[0].at));
-        let mut steps: Vec<Duration> = steps.collect();
-        steps.sort_unstable();
-        steps.get(steps.len() / 2).copied().unwrap_or_default()
+        median_step(&self.points)
     }
 
     /// The intervals in which the value fell: the instants at which they end.
@@ -146,7 +133,7 @@ impl Counter {
                 } else if reset {
                     quality.resets += 1;
                     quality.lost = quality.lost.saturating_add(span);
-                } else if span.as_micros() * 2 > usual.as_micros() * 3 {
+                } else if is_gap(span, usual) {
                     quality.gaps += 1;
                 }
                 let amount = if reset { point.value } else { point.value - before.value };

@@ -1,7 +1,7 @@
 //! What was observed, before any question is asked of it.
 //!
-//! Two layers. The validated types are what tests take: [`Samples`], [`Counts`], [`Events`], [`Histogram`]; each is
-//! checked once at its door. Below them, a [`SeriesSet`] is what a monitoring system exports: labels and points,
+//! Two layers. The validated types are what tests take: [`Samples`], [`Counts`], [`Events`], [`Histogram`], [`Series`];
+//! each is checked once at its door. Below them, a [`SeriesSet`] is what a monitoring system exports: labels and points,
 //! nothing decided. A [`Selector`] picks series from it, and [`counter`] turns counters into amounts.
 
 pub mod counter;
@@ -10,9 +10,11 @@ mod events;
 mod histogram;
 pub mod import;
 mod intervals;
+mod points;
 mod quality;
 mod samples;
 mod selector;
+mod series;
 mod set;
 
 pub use counts::Counts;
@@ -22,6 +24,7 @@ pub use intervals::Intervals;
 pub use quality::Quality;
 pub use samples::Samples;
 pub use selector::{Match, Matcher, Selector};
+pub use series::Series;
 pub use set::{Labels, Point, SeriesSet};
 
 /// Beyond this a float no longer counts one by one.

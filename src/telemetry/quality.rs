@@ -19,7 +19,7 @@ pub struct Quality {
     pub duplicates: u64,
     /// Dropped: the same instant with another value; the first one counts.
     pub conflicting: u64,
-    /// Dropped: NaN or infinite.
+    /// Dropped: NaN, and of a counter what is infinite.
     pub not_finite: u64,
     /// Dropped: below zero, which a counter never is.
     pub negative: u64,

@@ -82,13 +82,16 @@ fn change(effect: &Effect, a: &Assessment) -> Option<String> {
         Measure::ScaleRatio | Measure::RiskRatio | Measure::RateRatio => {
             |v, _| format!("{:+.1}", (v - 1.0) * 100.0)
         }
-        Measure::RateDifference | Measure::Shift => |v, a| in_unit(v, a.unit, false),
+        Measure::RateDifference | Measure::Shift | Measure::SlopeDifference => {
+            |v, a| in_unit(v, a.unit, false)
+        }
         Measure::ProbabilityOfSuperiority => |v, _| format!("{v:.3}"),
     };
     let suffix = match effect.measure {
         Measure::RiskDifference => " pp",
         Measure::ScaleRatio | Measure::RiskRatio | Measure::RateRatio => " %",
         Measure::ProbabilityOfSuperiority => " theta",
+        Measure::SlopeDifference => " a minute",
         _ => "",
     };
     let side = |v: Option<f64>, open: &str| v.map_or_else(|| open.to_string(), |v| show(v, a));
