@@ -1,25 +1,30 @@
 //! One metric: from what was observed to the two answers, the effects, and what they rest on.
 
+use core::cell::RefCell;
+
 use crate::{
     arm::Arms,
     compare::{
-        counts, events, exceedance, histogram,
+        exceedance, histogram,
+        interval::{self, Basis, Buckets, Raw, Shares, Tested},
+        moments,
         question::{Answer, Boundary, Sides, ask},
-        rank,
+        ratio,
+        series::{self, Aligned, Level, Trend},
     },
     error::Error,
-    evidence::{Effect, Guarantee, Interval, PValue},
-    telemetry::{Counts, Events, Histogram},
+    evidence::{Effect, Guarantee, Interval, Margin, PValue},
+    telemetry::{Counts, Events, Intervals, Moments},
     verdict::{
         checked::{Ask, Metric, Threshold},
-        report::{Summary, Way},
+        report::{Incident, Summary, Way},
         select::Observed,
     },
 };
 
 /// All that one metric's telemetry tells.
 pub(super) struct Evidence {
-    pub(super) method: &'static str,
+    pub(super) method: String,
     pub(super) guarantee: Guarantee,
     pub(super) assumptions: Vec<String>,
     pub(super) arms: Arms<Summary>,
@@ -29,6 +34,13 @@ pub(super) struct Evidence {
     pub(super) bounds: Option<Interval>,
     pub(super) bucket_ratio: Option<f64>,
     pub(super) coarse: bool,
+    /// Intervals or pairs that the answer rests on, and how many independent ones they are worth.
+    pub(super) intervals: Option<u64>,
+    pub(super) effective: Option<f64>,
+    pub(super) incident: Option<Incident>,
+    pub(super) notes: Vec<String>,
+    /// The arms' load is so unlike that the comparison may decide nothing.
+    pub(super) unequal_load: bool,
 }
 
 /// The answers to the questions of one metric.
@@ -44,26 +56,107 @@ pub(super) struct Answers {
     pub(super) beyond: Option<Arms<PValue>>,
     /// The canary's own value is beyond the limit, shown or not.
     pub(super) canary_beyond: bool,
+    /// The intervals are worth too few independent ones to show anything.
+    pub(super) too_dependent: bool,
 }
 
-/// A metric's telemetry in the form in which its question is asked: shares, rates, or values.
+/// A metric's telemetry in the form in which its question is asked.
 enum Asked<'a> {
-    Share { counts: Arms<Counts>, threshold: Option<f64> },
-    Rate(Arms<Events>),
-    Buckets(Arms<&'a Histogram>),
-    Values(Arms<&'a crate::telemetry::Samples>),
+    Share { shares: Shares, totals: Arms<Counts>, threshold: Option<f64> },
+    Rate { shares: Shares, totals: Arms<Events> },
+    Buckets(Buckets),
+    Values(Raw<'a>),
+    Level(Levels),
+    Trend { trend: Trend, pairs: Aligned, load: Option<Arms<f64>> },
+    Amount { comparison: ratio::Comparison, proportional: bool },
+    Mean(Arms<Moments>),
+}
+
+/// Aligned pairs, with the tests at the boundaries that were asked so far: each takes a merge and many cosines.
+struct Levels {
+    pairs: Aligned,
+    asked: RefCell<Vec<(Boundary, Level)>>,
+    load: Option<Arms<f64>>,
+}
+
+impl Levels {
+    fn at(&self, boundary: Boundary) -> Result<Level, Error> {
+        let known = self.asked.borrow().iter().find(|(b, _)| *b == boundary).map(|(_, level)| *level);
+        if let Some(level) = known {
+            return Ok(level);
+        }
+        let level = series::level(&self.pairs, boundary)?;
+        self.asked.borrow_mut().push((boundary, level));
+        Ok(level)
+    }
+}
+
+/// One method's answer at one boundary.
+struct Told {
+    sides: Sides,
+    too_dependent: bool,
+}
+
+impl From<Sides> for Told {
+    fn from(sides: Sides) -> Told {
+        Told { sides, too_dependent: false }
+    }
+}
+
+impl From<Tested> for Told {
+    fn from(tested: Tested) -> Told {
+        Told { sides: tested.sides(), too_dependent: matches!(tested.basis, Basis::TooDependent(_)) }
+    }
+}
+
+impl Told {
+    /// Nothing, if what the answer rests on is worth fewer independent values than enough.
+    fn gated(sides: Sides, effective: f64) -> Told {
+        if effective < interval::ENOUGH_EFFECTIVE {
+            Told { sides: Sides::NOTHING, too_dependent: true }
+        } else {
+            sides.into()
+        }
+    }
+}
+
+/// The same of all intervals together.
+fn summed<T: Copy, N>(
+    intervals: &Intervals<T>,
+    zero: N,
+    add: impl Fn(N, T) -> N + Copy,
+) -> Arms<N>
+where
+    N: Copy,
+{
+    Arms::from_fn(|arm| intervals.arms().iter().fold(zero, |sum, arms| add(sum, arms[arm])))
 }
 
 impl<'a> Asked<'a> {
     fn new(metric: &Metric, observed: &'a Observed) -> Result<Asked<'a>, Error> {
-        let mismatch = || Err(Error::telemetry("telemetry of another kind than the policy's"));
+        let share = |intervals: &Intervals<Counts>, threshold| {
+            let sums = summed(intervals, (0_u64, 0_u64), |(bad, total), c| {
+                (bad.saturating_add(c.bad()), total.saturating_add(c.total()))
+            });
+            let totals = sums.try_map(|(bad, total)| Counts::new(bad, total))?;
+            Ok(Asked::Share { shares: interval::counts(intervals.arms()), totals, threshold })
+        };
         match (observed, metric.ask) {
-            (Observed::Counts(counts), Ask::Rate) => Ok(Asked::Share { counts: *counts, threshold: None }),
-            (Observed::Events(events), Ask::Rate) => Ok(Asked::Rate(*events)),
-            (Observed::Histogram(arms), Ask::Shift) => Ok(Asked::Buckets(arms.as_ref())),
-            (Observed::Samples(arms), Ask::Shift) => Ok(Asked::Values(arms.as_ref())),
-            (Observed::Histogram(arms), Ask::Exceedance(threshold)) => {
-                let arms = arms.as_ref();
+            (Observed::Counts(intervals), Ask::Rate) => share(intervals, None),
+            (Observed::Events(intervals), Ask::Rate) => {
+                let sums = summed(intervals, (0_u64, 0.0), |(count, exposure), e| {
+                    (count.saturating_add(e.count()), exposure + e.exposure())
+                });
+                let totals = sums.try_map(|(count, exposure)| Events::new(count, exposure))?;
+                Ok(Asked::Rate { shares: interval::events(intervals.arms()), totals })
+            }
+            (Observed::Histogram(intervals), Ask::Shift) => {
+                Ok(Asked::Buckets(interval::buckets(intervals.arms())?))
+            }
+            (Observed::Samples(intervals), Ask::Shift) => Ok(Asked::Values(interval::samples(intervals.arms())?)),
+            (Observed::Histogram(intervals), Ask::Exceedance(threshold)) => {
+                let all = interval::buckets(intervals.arms())?;
+                let arms = all.pooled();
                 let edge = match threshold {
                     Threshold::Value(value) => exceedance::edge_at(arms, value)?,
                     Threshold::Quantile(q) => exceedance::threshold(arms, q)?.ok_or_else(|| {
@@ -73,81 +166,169 @@ impl<'a> Asked<'a> {
                         ))
                     })?,
                 };
-                let counts = exceedance::exceedance(arms, edge)?;
-                Ok(Asked::Share { counts, threshold: arms.canary.edges().get(edge).copied() })
+                let above = intervals.try_map(|arms| exceedance::exceedance(arms.as_ref(), edge))?;
+                share(&above, arms.canary.edges().get(edge).copied())
             }
-            (Observed::Samples(arms), Ask::Exceedance(threshold)) => {
-                let arms = arms.as_ref();
+            (Observed::Samples(intervals), Ask::Exceedance(threshold)) => {
                 let value = match threshold {
                     Threshold::Value(value) => value,
-                    Threshold::Quantile(q) => exceedance::threshold_samples(arms, q)?.ok_or_else(|| {
-                        Error::telemetry(format!("more than {} of both arms' values are infinite", 1.0 - q))
-                    })?,
+                    Threshold::Quantile(q) => {
+                        let all = interval::samples(intervals.arms())?;
+                        exceedance::threshold_samples(all.pooled(), q)?.ok_or_else(|| {
+                            Error::telemetry(format!("more than {} of both arms' values are infinite", 1.0 - q))
+                        })?
+                    }
                 };
-                Ok(Asked::Share {
-                    counts: exceedance::exceedance_samples(arms, value)?,
-                    threshold: Some(value),
-                })
+                let above =
+                    intervals.try_map(|arms| exceedance::exceedance_samples(arms.as_ref(), value))?;
+                share(&above, Some(value))
             }
-            _ => mismatch(),
+            (Observed::Series { arms, requests }, Ask::Level) => Ok(Asked::Level(Levels {
+                pairs: series::align(arms.as_ref())?,
+                asked: RefCell::default(),
+                load: *requests,
+            })),
+            (Observed::Series { arms, requests }, Ask::Trend) => {
+                let pairs = series::align(arms.as_ref())?;
+                Ok(Asked::Trend { trend: series::trend(&pairs)?, pairs, load: *requests })
+            }
+            (Observed::Ratio(intervals), Ask::Rate) => Ok(Asked::Amount {
+                comparison: ratio::compare(intervals.arms()),
+                proportional: metric.proportional,
+            }),
+            (Observed::Moments(arms), Ask::Mean) => Ok(Asked::Mean(*arms)),
+            _ => Err(Error::telemetry("telemetry of another kind than the policy's")),
         }
+    }
+
+    /// The same after `factor` times as much of the same; `None` where that cannot be imagined.
+    fn repeated(self, factor: u64) -> Option<Asked<'a>> {
+        Some(match self {
+            Asked::Share { shares, totals, threshold } => {
+                Asked::Share { shares: shares.repeated(factor)?, totals, threshold }
+            }
+            Asked::Rate { shares, totals } => Asked::Rate { shares: shares.repeated(factor)?, totals },
+            Asked::Buckets(buckets) => Asked::Buckets(buckets.repeated(factor)?),
+            Asked::Values(_) => return None,
+            Asked::Level(levels) => {
+                let asked = levels.asked.into_inner();
+                let asked = asked.into_iter().map(|(boundary, level)| (boundary, level.repeated(factor)));
+                Asked::Level(Levels { asked: RefCell::new(asked.collect()), ..levels })
+            }
+            Asked::Trend { trend, pairs, load } => {
+                Asked::Trend { trend: trend.repeated(factor), pairs, load }
+            }
+            Asked::Amount { comparison, proportional } => {
+                Asked::Amount { comparison: comparison.repeated(factor), proportional }
+            }
+            Asked::Mean(arms) => {
+                let Arms { baseline, canary } = arms.map(|moments| moments.repeated(factor));
+                Asked::Mean(Arms { baseline: baseline?, canary: canary? })
+            }
+        })
     }
 
     /// Whether an arm has seen nothing at all.
     fn is_empty(&self) -> bool {
         match self {
-            Asked::Share { counts, .. } => counts.baseline.total() == 0 || counts.canary.total() == 0,
-            Asked::Rate(events) => events.baseline.exposure() == 0.0 || events.canary.exposure() == 0.0,
-            Asked::Buckets(arms) => arms.baseline.total() == 0 || arms.canary.total() == 0,
-            Asked::Values(_) => false,
+            Asked::Share { totals, .. } => totals.baseline.total() == 0 || totals.canary.total() == 0,
+            Asked::Rate { totals, .. } => totals.baseline.exposure() == 0.0 || totals.canary.exposure() == 0.0,
+            Asked::Buckets(buckets) => {
+                let arms = buckets.pooled();
+                arms.baseline.total() == 0 || arms.canary.total() == 0
+            }
+            Asked::Amount { comparison, .. } => {
+                let totals = comparison.totals();
+                totals.baseline.units() == 0.0 || totals.canary.units() == 0.0
+            }
+            Asked::Mean(arms) => arms.baseline.n() == 0 || arms.canary.n() == 0,
+            Asked::Values(_) | Asked::Level(_) | Asked::Trend { .. } => false,
         }
     }
 
-    fn sides(&self, boundary: Boundary) -> Result<Sides, Error> {
+    fn told(&self, boundary: Boundary) -> Result<Told, Error> {
         match self {
-            Asked::Share { counts, .. } => counts::sides(*counts, boundary),
-            Asked::Rate(events) => events::sides(*events, boundary),
-            Asked::Buckets(arms) => histogram::sides(*arms, boundary),
-            Asked::Values(arms) => rank::shift_sides(*arms, boundary),
+            Asked::Share { shares, .. } | Asked::Rate { shares, .. } => Ok(shares.sides(boundary)?.into()),
+            Asked::Buckets(buckets) => Ok(buckets.sides(boundary)?.into()),
+            Asked::Values(raw) => Ok(raw.sides(boundary)?.into()),
+            Asked::Level(levels) => {
+                let level = levels.at(boundary)?;
+                Ok(Told::gated(level.sides, level.effective))
+            }
+            Asked::Trend { trend, .. } => Ok(trend.sides(boundary)?.into()),
+            Asked::Amount { comparison, .. } => Ok(comparison.tested(boundary)?.into()),
+            Asked::Mean(arms) => Ok(moments::sides(*arms, boundary)?.into()),
         }
     }
 
     fn limit_sides(&self, limit: f64) -> Result<Arms<Sides>, Error> {
         match self {
-            Asked::Share { counts, .. } => counts.try_map(|counts| counts::limit_sides(counts, limit)),
-            Asked::Rate(events) => events.try_map(|events| events::limit_sides(events, limit)),
-            // The check of the policy takes no limit here.
-            Asked::Buckets(_) | Asked::Values(_) => {
-                Ok(Arms { baseline: Sides::NOTHING, canary: Sides::NOTHING })
+            Asked::Share { shares, .. } | Asked::Rate { shares, .. } => {
+                Ok(shares.limit_sides(limit)?.map(|tested| tested.sides()))
             }
+            // The check of the policy takes no limit elsewhere.
+            _ => Ok(Arms { baseline: Sides::NOTHING, canary: Sides::NOTHING }),
         }
     }
 
     fn summaries(&self) -> Arms<Summary> {
+        let pairs = |pairs: &Aligned| {
+            Arms::from_fn(|arm| Summary {
+                size: pairs.len() as f64,
+                bad: None,
+                value: Some(pairs.median(arm)).filter(|v| v.is_finite()),
+            })
+        };
         match self {
-            Asked::Share { counts, .. } => {
-                counts.map(|c| Summary { size: c.total() as f64, bad: Some(c.bad()), value: c.share() })
+            Asked::Share { totals, .. } => {
+                totals.map(|c| Summary { size: c.total() as f64, bad: Some(c.bad()), value: c.share() })
             }
-            Asked::Rate(events) => {
-                events.map(|e| Summary { size: e.exposure(), bad: Some(e.count()), value: e.rate() })
+            Asked::Rate { totals, .. } => {
+                totals.map(|e| Summary { size: e.exposure(), bad: Some(e.count()), value: e.rate() })
             }
-            Asked::Buckets(arms) => {
+            Asked::Buckets(buckets) => {
+                let arms = buckets.pooled();
                 arms.map(|h| Summary { size: h.total() as f64, bad: None, value: histogram::median(h) })
             }
-            Asked::Values(arms) => {
-                arms.map(|s| Summary { size: s.len() as f64, bad: None, value: Some(s.median()) })
+            Asked::Values(raw) => {
+                raw.pooled().map(|s| Summary { size: s.len() as f64, bad: None, value: Some(s.median()) })
+            }
+            Asked::Level(levels) => pairs(&levels.pairs),
+            Asked::Trend { pairs: all, .. } => pairs(all),
+            Asked::Amount { comparison, .. } => {
+                comparison.totals().map(|r| Summary { size: r.units(), bad: None, value: r.value() })
+            }
+            Asked::Mean(arms) => {
+                arms.map(|m| Summary { size: m.n() as f64, bad: None, value: Some(m.mean()) })
             }
         }
     }
 
+    /// Whether the arms' load is so unlike that the comparison may decide nothing.
+    fn unequal_load(&self) -> bool {
+        let load = match self {
+            Asked::Amount { comparison, proportional: false } => {
+                Some(comparison.totals().map(|totals| totals.units()))
+            }
+            Asked::Level(Levels { load, .. }) | Asked::Trend { load, .. } => *load,
+            _ => None,
+        };
+        load.is_some_and(ratio::unequal_load)
+    }
+
     fn answers(&self, metric: &Metric) -> Result<Answers, Error> {
         // `ask` calls the method for each boundary; the first error is what is reported.
-        let fault = core::cell::RefCell::new(None);
-        let of = |boundary| {
-            self.sides(boundary).unwrap_or_else(|error| {
+        let fault = RefCell::new(None);
+        let too_dependent = core::cell::Cell::new(false);
+        let of = |boundary| match self.told(boundary) {
+            Ok(told) => {
+                too_dependent.set(too_dependent.get() || told.too_dependent);
+                told.sides
+            }
+            Err(error) => {
                 fault.borrow_mut().get_or_insert(error);
                 Sides::NOTHING
-            })
+            }
         };
         let Answer { harm, safety, harm_is_high } = ask(metric.direction, &metric.margin, of);
         if let Some(error) = fault.into_inner() {
@@ -160,6 +341,7 @@ impl<'a> Asked<'a> {
             by_limit: false,
             beyond: None,
             canary_beyond: false,
+            too_dependent: too_dependent.get(),
         };
         let canary = self.summaries().canary.value;
         let limits = [(metric.limit.max, Way::High), (metric.limit.min, Way::Low)];
@@ -167,7 +349,7 @@ impl<'a> Asked<'a> {
             let side = |sides: Sides| if way == Way::High { sides.greater } else { sides.less };
             let beyond = self.limit_sides(limit)?.map(side);
             // Only the canary beyond the limit is harm: beyond it, and worse than the baseline.
-            let harm = beyond.canary.max(side(self.sides(Boundary::Ratio(1.0))?));
+            let harm = beyond.canary.max(side(self.told(Boundary::Ratio(1.0))?.sides));
             if harm < answers.harm {
                 answers = Answers { harm, way, by_limit: true, ..answers };
             }
@@ -190,28 +372,23 @@ impl<'a> Asked<'a> {
 
 /// The answers for `factor` times the traffic, at the shares that were seen; `None` for raw values, and where there is none.
 pub(super) fn answers_at(metric: &Metric, observed: &Observed, factor: u64) -> Option<Answers> {
-    let scaled = match observed {
-        Observed::Counts(arms) => {
-            let more =
-                |c: Counts| Counts::new(c.bad().checked_mul(factor)?, c.total().checked_mul(factor)?).ok();
-            Observed::Counts(Arms { baseline: more(arms.baseline)?, canary: more(arms.canary)? })
-        }
-        Observed::Events(arms) => {
-            let more =
-                |e: Events| Events::new(e.count().checked_mul(factor)?, e.exposure() * factor as f64).ok();
-            Observed::Events(Arms { baseline: more(arms.baseline)?, canary: more(arms.canary)? })
-        }
-        Observed::Histogram(arms) => {
-            let more = |h: &Histogram| {
-                let counts: Option<Vec<u64>> = h.counts().iter().map(|c| c.checked_mul(factor)).collect();
-                Histogram::new(h.edges().to_vec(), counts?).ok()
-            };
-            Observed::Histogram(Arms { baseline: more(&arms.baseline)?, canary: more(&arms.canary)? })
-        }
-        Observed::Samples(_) => return None,
-    };
-    let asked = Asked::new(metric, &scaled).ok()?;
-    if asked.is_empty() { None } else { asked.answers(metric).ok() }
+    let asked = Asked::new(metric, observed).ok().filter(|asked| !asked.is_empty())?;
+    if let Asked::Level(levels) = &asked {
+        // At the boundaries of the margin, before they are repeated.
+        let _ = ask(metric.direction, &metric.margin, |boundary| {
+            levels.at(boundary).map_or(Sides::NOTHING, |level| level.sides)
+        });
+    }
+    asked.repeated(factor)?.answers(metric).ok()
+}
+
+/// The safety of what was observed in the last third of the run, judged alone.
+pub(super) fn lately(metric: &Metric, observed: &Observed) -> Option<PValue> {
+    let (first, last) = observed.span()?;
+    let third = last.since(first)?.checked_div(3)?;
+    let late = observed.since(first.saturating_add(third).saturating_add(third))?;
+    let asked = Asked::new(metric, &late).ok().filter(|asked| !asked.is_empty())?;
+    asked.answers(metric).ok().map(|answers| answers.safety)
 }
 
 /// What became of one metric's telemetry.
@@ -238,11 +415,10 @@ pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result
         Err(error) if is_structural(metric, observed) => return Ok(Assessed::Unanswerable(error)),
         Err(error) => return Err(error),
     };
-    let requests = "requests are independent of each other".to_string();
     let mut evidence = Evidence {
-        method: "",
-        guarantee: Guarantee::Model,
-        assumptions: vec![requests],
+        method: String::new(),
+        guarantee: Guarantee::Asymptotic,
+        assumptions: Vec::new(),
         arms: asked.summaries(),
         threshold: None,
         effects: Vec::new(),
@@ -250,27 +426,39 @@ pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result
         bounds: None,
         bucket_ratio: None,
         coarse: false,
+        intervals: None,
+        effective: None,
+        incident: None,
+        notes: Vec::new(),
+        unequal_load: asked.unequal_load(),
     };
+    let no_margin = metric.margin == Margin { superiority: metric.margin.superiority, ..Margin::default() };
     match asked {
-        Asked::Share { counts, threshold } => {
-            evidence.method = "Miettinen-Nurminen score test; conditional binomial, mid-p";
-            evidence.effects =
-                vec![counts::risk_difference(counts, level)?, counts::risk_ratio(counts, level)?];
+        Asked::Share { shares, threshold, .. } => {
+            evidence.effects = shares.effects(level)?.to_vec();
             evidence.threshold = threshold;
+            let names = ["Miettinen-Nurminen score test; conditional binomial, mid-p", "Mantel-Haenszel"];
+            evidence.rests(&shares.sides(equality(metric))?, names, "requests", shares.dropped());
+            evidence.dates(observed);
         }
-        Asked::Rate(arms) => {
-            evidence.method = "Poisson score test; conditional binomial, mid-p";
-            evidence.effects = vec![events::rate_difference(arms, level)?, events::rate_ratio(arms, level)?];
-            evidence.assumptions = vec!["events are independent of each other".into()];
+        Asked::Rate { shares, .. } => {
+            evidence.effects = shares.effects(level)?.to_vec();
+            let names = ["Poisson score test; conditional binomial, mid-p", "Mantel-Haenszel"];
+            evidence.rests(&shares.sides(equality(metric))?, names, "events", shares.dropped());
+            evidence.dates(observed);
         }
-        Asked::Buckets(arms) => {
+        Asked::Buckets(buckets) => {
+            let arms = buckets.pooled();
             let rank = histogram::mann_whitney(arms)?;
-            evidence.method = "Mann-Whitney on buckets";
             evidence.bounds = Some(Interval::new(rank.bounds.0, rank.bounds.1, 1.0));
             evidence.bucket_ratio = histogram::resolution(arms)?;
-            evidence.effects = vec![histogram::superiority(arms, level)?];
-            if metric.margin.superiority.is_none() {
-                let ratio = histogram::scale_ratio(arms, level);
+            evidence.effects = vec![buckets.superiority(level)?];
+            let equal = buckets.sides(Boundary::Superiority(0.5))?;
+            evidence.rests(&equal, ["Mann-Whitney on buckets", "van Elteren on buckets"], "requests", buckets.dropped());
+            evidence.dates(observed);
+            if !no_margin {
+                evidence.guarantee = Guarantee::Model;
+                let ratio = buckets.scale_ratio(level);
                 evidence.assumptions.push(match ratio {
                     Ok(_) => {
                         "within a bucket values are spread evenly, in x or in log x: the larger p counts"
@@ -289,22 +477,130 @@ pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result
                 evidence.coarse = margin.zip(width).is_some_and(|(margin, width)| margin < width);
             }
         }
-        Asked::Values(arms) => {
-            evidence.method = "Mann-Whitney";
-            evidence.effects = vec![rank::shift(arms, level)?, rank::superiority(arms, level)?];
-            if metric.margin.superiority.is_none() {
+        Asked::Values(raw) => {
+            evidence.effects = vec![raw.shift(level)?, raw.superiority(level)?];
+            let equal = raw.sides(Boundary::Superiority(0.5))?;
+            evidence.rests(&equal, ["Mann-Whitney", "van Elteren"], "values", 0);
+            evidence.dates(observed);
+            if !no_margin {
                 evidence.assumptions.push("the arms' values differ by a shift or a factor".into());
             }
+        }
+        Asked::Level(levels) => {
+            let pairs = &levels.pairs;
+            let equal = levels.at(Boundary::Superiority(0.5))?;
+            evidence.method = format!("aligned effect over {} pairs, {} cosines", pairs.len(), equal.cosines);
+            evidence.aligned(pairs, equal.effective);
+            evidence.effects = vec![
+                series::median_ratio(pairs, level)?,
+                series::median_difference(pairs, level)?,
+                series::superiority(pairs, level)?,
+            ];
+            evidence.assumptions.push(FORGETS.into());
+            if levels.load.is_none() {
+                evidence.assumptions.push(NO_SUMMARY.into());
+            }
+        }
+        Asked::Trend { trend, pairs, load } => {
+            evidence.method = format!("slopes of {} blocks, difference of the arms", trend.blocks.len());
+            evidence.aligned(&pairs, pairs.len() as f64);
+            evidence.effective = None;
+            evidence.effects = vec![trend.effect(level)?];
+            evidence.assumptions.push("the slopes of the blocks are independent of each other".into());
+            if load.is_none() {
+                evidence.assumptions.push(NO_SUMMARY.into());
+            }
+        }
+        Asked::Amount { comparison, .. } => {
+            evidence.method = format!("ratio of totals over {} intervals", comparison.intervals());
+            evidence.intervals = Some(comparison.intervals() as u64);
+            evidence.effects = comparison.effects(level)?.to_vec();
+            evidence.effective = comparison.effective();
+            evidence.assumptions = vec![FORGETS.into(), "the amount is proportional to the units".into()];
+        }
+        Asked::Mean(arms) => {
+            evidence.method = "Welch".into();
+            evidence.effects =
+                vec![moments::mean_difference(arms, level)?, moments::mean_ratio(arms, level)?];
+            evidence.assumptions = vec!["units are independent of each other".into()];
         }
     }
     Ok(Assessed::Evidence(Box::new(evidence)))
 }
 
+const FORGETS: &str = "noise of an arm's own is forgotten within about a tenth of the run";
+const NO_SUMMARY: &str = "the values are the process's own, no summary of requests (else name the counter of these in `per`)";
+
+/// The boundary at which a metric's own scale has the arms equal.
+fn equality(metric: &Metric) -> Boundary {
+    if metric.margin.relative.is_some() { Boundary::Ratio(1.0) } else { Boundary::Difference(0.0) }
+}
+
+impl Evidence {
+    /// Says what an answer over intervals rests on; `names` is the method for independent ones of `what`, and that for
+    /// intervals.
+    fn rests(&mut self, tested: &Tested, names: [&str; 2], what: &str, dropped: usize) {
+        let independent = format!("{what} are independent of each other");
+        let over = |n: usize| format!("{} over {n} intervals; {}", names[1], names[0]);
+        if let Some(robust) = tested.robust {
+            self.intervals = Some(robust.intervals as u64);
+            self.effective = Some(robust.effective);
+            self.method = over(robust.intervals);
+            self.incident = robust.incident.map(|incident| Incident {
+                share: incident.share,
+                intervals: incident.intervals.map(|t| t as u64).to_vec(),
+                ends: Vec::new(),
+            });
+        }
+        match tested.basis {
+            Basis::FewIntervals => self.assumptions.push(
+                "with fewer than 20 intervals, noise of an arm's own takes up to twice the level".to_string(),
+            ),
+            Basis::Intervals | Basis::TooDependent(_) => self.assumptions.push(FORGETS.into()),
+            _ => {
+                self.method = names[0].into();
+                self.guarantee = Guarantee::Model;
+                self.assumptions.push(independent);
+            }
+        }
+        if dropped > 0 {
+            self.notes.push(format!("{dropped} intervals in which an arm saw nothing are left out"));
+        }
+    }
+
+    /// Says when an incident was.
+    fn dates(&mut self, observed: &Observed) {
+        let ends = observed.shared_ends();
+        if let Some(incident) = &mut self.incident {
+            let end = |t: &u64| ends.get(*t as usize).copied();
+            incident.ends = incident.intervals.iter().filter_map(end).collect();
+        }
+    }
+
+    fn aligned(&mut self, pairs: &Aligned, effective: f64) {
+        self.intervals = Some(pairs.len() as u64);
+        self.effective = Some(effective);
+        if pairs.thinned() > 0 {
+            self.notes.push(format!(
+                "{} pairs left out, since their windows overlap others'",
+                pairs.thinned()
+            ));
+        }
+        let unmatched = pairs.unmatched();
+        if unmatched.baseline + unmatched.canary > 0 {
+            self.notes.push(format!(
+                "{} points of the baseline and {} of the canary have none of the other arm at their instant",
+                unmatched.baseline, unmatched.canary
+            ));
+        }
+    }
+}
+
 /// Whether a refusal is about what such buckets can tell, rather than about what arrived.
 fn is_structural(metric: &Metric, observed: &Observed) -> bool {
     match (observed, metric.ask) {
-        (Observed::Histogram(arms), Ask::Exceedance(Threshold::Quantile(_))) => {
-            arms.baseline.edges() == arms.canary.edges()
+        (Observed::Histogram(intervals), Ask::Exceedance(Threshold::Quantile(_))) => {
+            interval::buckets(intervals.arms()).is_ok()
         }
         _ => false,
     }

@@ -1,5 +1,6 @@
 //! A policy whose every part has been checked: the only thing that a judge accepts.
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     telemetry::{Match, Matcher, Selector},
     verdict::{
         judge,
-        policy::{API_VERSION, Above, Kind, Limit, MetricPolicy, Policy, Problems, Question, Role, Unit},
+        policy::{API_VERSION, Above, Assume, Kind, Limit, MetricPolicy, Policy, Problems, Question, Role, Unit},
         report::Report,
         select::{self, Telemetry},
     },
@@ -115,6 +116,8 @@ pub(super) struct Metric {
     pub(super) limit: Limit,
     pub(super) role: Role,
     pub(super) critical: bool,
+    /// A ratio's amount is taken to be proportional to its units.
+    pub(super) proportional: bool,
     pub(super) born_at_zero: bool,
     pub(super) unit: Option<Unit>,
 }
@@ -124,8 +127,11 @@ pub(super) struct Metric {
 pub(super) enum Source {
     Counts { bad: ArmSelector, total: ArmSelector },
     Events { count: ArmSelector, per: Option<ArmSelector> },
-    Samples,
     Histogram { buckets: ArmSelector },
+    Ratio { amount: ArmSelector, units: ArmSelector },
+    Series { value: ArmSelector, requests: Option<ArmSelector>, window: Duration },
+    /// Given in code.
+    InCode,
 }
 
 /// What is asked of it.
@@ -134,6 +140,9 @@ pub(super) enum Ask {
     Rate,
     Shift,
     Exceedance(Threshold),
+    Level,
+    Trend,
+    Mean,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -168,6 +177,7 @@ fn check_metric(
         limit,
         role: metric.role,
         critical: metric.critical,
+        proportional: metric.assume == Some(Assume::Proportional),
         born_at_zero: metric.born_at_zero,
         unit: metric.unit,
     })
@@ -184,7 +194,9 @@ fn check_source(
         Kind::Counts => (&["bad", "total"], &[]),
         Kind::Events => (&["value"], &["per"]),
         Kind::Histogram => (&["value"], &[]),
-        Kind::Samples => (&[], &[]),
+        Kind::Series => (&["value"], &["per"]),
+        Kind::Ratio => (&["value", "per"], &[]),
+        Kind::Samples | Kind::Moments => (&[], &[]),
     };
     let fields =
         [("bad", &metric.bad), ("total", &metric.total), ("value", &metric.value), ("per", &metric.per)];
@@ -205,17 +217,26 @@ fn check_source(
             None => {}
         }
     }
-    problems.require(
-        metric.kind != Kind::Samples || metric.by.is_none(),
-        format!("{path}.by"),
-        "not a field of kind samples",
-    );
+    let mut only_of = |field: &str, kinds: &[Kind], given: bool| {
+        let message = format!("not a field of kind {}", name_of(metric.kind));
+        problems.require(!given || kinds.contains(&metric.kind), format!("{path}.{field}"), message);
+    };
+    let exported = [Kind::Counts, Kind::Events, Kind::Histogram, Kind::Series, Kind::Ratio];
+    only_of("by", &exported, metric.by.is_some());
+    only_of("window", &[Kind::Series], metric.window.is_some());
+    only_of("assume", &[Kind::Ratio], metric.assume.is_some());
     let [bad, total, value, per] = selectors;
     match metric.kind {
         Kind::Counts => Some(Source::Counts { bad: bad?, total: total? }),
         Kind::Events => Some(Source::Events { count: value?, per }),
         Kind::Histogram => Some(Source::Histogram { buckets: value? }),
-        Kind::Samples => Some(Source::Samples),
+        Kind::Ratio => Some(Source::Ratio { amount: value?, units: per? }),
+        Kind::Series => Some(Source::Series {
+            value: value?,
+            requests: per,
+            window: metric.window.unwrap_or_default(),
+        }),
+        Kind::Samples | Kind::Moments => Some(Source::InCode),
     }
 }
 
@@ -231,18 +252,30 @@ fn arm_selector(policy: &Policy, metric: &MetricPolicy, text: &str) -> Result<Ar
 }
 
 fn check_question(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> Option<Ask> {
-    if matches!(metric.kind, Kind::Counts | Kind::Events) {
-        let message = format!("not a field of kind {}", name_of(metric.kind));
-        problems.require(metric.question.is_none(), format!("{path}.question"), &message);
-        problems.require(metric.above.is_none(), format!("{path}.above"), &message);
-        return Some(Ask::Rate);
+    let (default, others): (Option<Question>, &[Question]) = match metric.kind {
+        Kind::Counts | Kind::Events | Kind::Ratio | Kind::Moments => (None, &[]),
+        Kind::Samples | Kind::Histogram => (Some(Question::Shift), &[Question::Exceedance]),
+        Kind::Series => (Some(Question::Level), &[Question::Trend]),
+    };
+    if let Some(question) = metric.question
+        && metric.question != default
+        && !others.contains(&question)
+    {
+        problems.add(format!("{path}.question"), format!("not a question of kind {}", name_of(metric.kind)));
+        return None;
     }
-    match (metric.question.unwrap_or(Question::Shift), metric.above) {
-        (Question::Shift, None) => Some(Ask::Shift),
-        (Question::Shift, Some(_)) => {
-            problems.add(format!("{path}.above"), "only of the question exceedance");
-            None
-        }
+    let question = metric.question.or(default);
+    if question != Some(Question::Exceedance) && metric.above.is_some() {
+        problems.add(format!("{path}.above"), "only of the question exceedance");
+        return None;
+    }
+    let (Some(question), above) = (question, metric.above) else {
+        return Some(if metric.kind == Kind::Moments { Ask::Mean } else { Ask::Rate });
+    };
+    match (question, above) {
+        (Question::Shift, _) => Some(Ask::Shift),
+        (Question::Level, _) => Some(Ask::Level),
+        (Question::Trend, _) => Some(Ask::Trend),
         (Question::Exceedance, Some(Above { quantile: Some(q), value: None })) if q > 0.0 && q < 1.0 => {
             Some(Ask::Exceedance(Threshold::Quantile(q)))
         }
@@ -269,7 +302,11 @@ fn check_margin(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> M
         problems.add(path, "no margin: with none, nothing could ever be shown safe");
         return margin;
     }
-    let shift = !is_share(metric) && metric.kind != Kind::Events;
+    let ranks = match metric.kind {
+        Kind::Samples | Kind::Histogram => metric.question != Some(Question::Exceedance),
+        Kind::Series => metric.question != Some(Question::Trend),
+        Kind::Counts | Kind::Events | Kind::Ratio | Kind::Moments => false,
+    };
     let downwards = metric.direction != Direction::HigherIsWorse;
     // Each part with the value that it must stay below.
     let parts = [
@@ -287,7 +324,7 @@ fn check_margin(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> M
         }
     }
     if margin.superiority.is_some() {
-        problems.require(shift, format!("{path}.superiority"), "only of the question shift");
+        problems.require(ranks, format!("{path}.superiority"), "only of the questions shift and level");
         problems.require(
             margin.relative.is_none() && margin.absolute.is_none(),
             format!("{path}.superiority"),
@@ -320,5 +357,8 @@ fn name_of(kind: Kind) -> &'static str {
         Kind::Events => "events",
         Kind::Samples => "samples",
         Kind::Histogram => "histogram",
+        Kind::Series => "series",
+        Kind::Ratio => "ratio",
+        Kind::Moments => "moments",
     }
 }

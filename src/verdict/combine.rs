@@ -18,6 +18,8 @@ pub(super) struct Standing {
     pub(super) ended: Option<Arm>,
     /// The limit makes the harm, if there is one.
     pub(super) by_limit: bool,
+    /// The intervals are worth too few independent ones to show anything.
+    pub(super) too_dependent: bool,
     /// No amount of the same traffic can decide; why.
     pub(super) undecidable: Option<Error>,
 }
@@ -38,15 +40,17 @@ pub(super) fn combine(metrics: Standings, deadline_passed: bool) -> (Verdict, Ve
     if !outside.is_empty() {
         return (Verdict::Hold, outside);
     }
-    let waiting: Vec<_> =
-        required(metrics).filter(|(a, _)| a.classification != Classification::Pass).collect();
-    if waiting.is_empty() {
+    let decaying = metrics.iter().filter(|(a, _)| a.decaying && a.role.can_roll_back());
+    let mut reasons: Vec<Reason> = decaying.map(|(a, _)| passing(a)).collect();
+    let waiting: Vec<_> = required(metrics)
+        .filter(|(a, _)| a.classification != Classification::Pass && !a.decaying)
+        .collect();
+    if reasons.is_empty() && waiting.is_empty() {
         let names: Vec<&str> = required(metrics).map(|(a, _)| a.metric.as_str()).collect();
         let text = format!("shown to be no worse than the margin: {}", names.join(", "));
         return (Verdict::Promote, vec![Reason { code: Code::SafetyShown, metric: None, text }]);
     }
-    let reasons = waiting.iter().map(|(a, standing)| undecided(a, standing));
-    let mut reasons: Vec<Reason> = reasons.collect();
+    reasons.extend(waiting.iter().map(|(a, standing)| undecided(a, standing)));
     // What cannot be decided comes first.
     reasons.sort_by_key(|reason| reason.code != Code::Undecidable);
     if deadline_passed {
@@ -116,13 +120,33 @@ fn outside_the_comparison(metrics: Standings) -> Vec<Reason> {
     reasons
 }
 
+fn passing(a: &Assessment) -> Reason {
+    let text = format!(
+        "{} is worse than its margin over the whole run, and within it in the last third: a start-up effect?",
+        a.metric
+    );
+    reason(Code::DecayingDifference, a, text)
+}
+
 fn undecided(a: &Assessment, standing: &Standing) -> Reason {
+    if a.unequal_load {
+        let text = format!("{} decides nothing, since one arm carries more than twice the other's load", a.metric);
+        return reason(Code::UnequalLoad, a, text);
+    }
     if let Some(error) = &standing.undecidable {
         return reason(
             Code::Undecidable,
             a,
             format!("{} cannot be decided by more of this traffic: {error}", a.metric),
         );
+    }
+    if standing.too_dependent {
+        let (effective, intervals) = (a.effective.unwrap_or_default(), a.intervals.unwrap_or_default());
+        let text = format!(
+            "{} is not decided: its {intervals} intervals are worth {effective:.0} independent ones",
+            a.metric
+        );
+        return reason(Code::EffectiveSampleTooSmall, a, text);
     }
     let text = match a.traffic_needed {
         Some(factor) => format!("{} is not decided yet; about {factor} times this traffic would", a.metric),

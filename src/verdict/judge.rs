@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     evidence::PValue,
     verdict::{
-        assess::{Answers, Assessed, Evidence, answers_at, assess},
+        assess::{Answers, Assessed, Evidence, answers_at, assess, lately},
         checked::{CheckedPolicy, Metric},
         combine::{Standing, combine},
         report::{Assessment, Classification, Report},
@@ -97,6 +97,11 @@ impl<'a> Found<'a> {
             bounds: None,
             bucket_ratio: None,
             coarse: false,
+            intervals: None,
+            effective: None,
+            incident: None,
+            decaying: false,
+            unequal_load: false,
             traffic_needed: None,
             matched: Vec::new(),
             quality: crate::arm::Arms::default(),
@@ -125,14 +130,15 @@ impl<'a> Found<'a> {
 
     fn answers(&self) -> Option<&Answers> {
         match &self.outcome {
-            Ok(Assessed::Evidence(evidence)) => Some(&evidence.answers),
+            // What decides nothing shows nothing.
+            Ok(Assessed::Evidence(evidence)) if !evidence.unequal_load => Some(&evidence.answers),
             _ => None,
         }
     }
 
     fn conclude(mut self, adjusted: PValue, family: u64, alpha: f64, beta: f64) -> (Assessment, Standing) {
         let mut standing =
-            Standing { both_beyond: false, ended: self.ended, by_limit: false, undecidable: None };
+            Standing { both_beyond: false, ended: self.ended, by_limit: false, too_dependent: false, undecidable: None };
         let assessment = &mut self.assessment;
         match self.outcome {
             Err(Missing::NoData(arm)) => assessment.classification = Classification::NoData(arm),
@@ -150,14 +156,27 @@ impl<'a> Found<'a> {
                 assessment.notes.push(error.to_string());
                 standing.undecidable = Some(error);
             }
+            Ok(Assessed::Evidence(evidence)) if evidence.unequal_load => {
+                write(assessment, *evidence);
+                assessment.classification = Classification::Inconclusive;
+                assessment.harm_adjusted = None;
+            }
             Ok(Assessed::Evidence(evidence)) => {
                 let answers = evidence.answers;
                 write(assessment, *evidence);
+                standing.too_dependent = answers.too_dependent;
                 assessment.harm_adjusted = self.metric.role.can_roll_back().then_some(adjusted);
                 let harmful = |p: PValue| p.rejects(alpha);
                 let safe = |a: &Answers| a.safety.rejects(beta) && !a.canary_beyond;
                 standing.by_limit = answers.by_limit;
-                assessment.classification = if harmful(adjusted) {
+                let decays = || {
+                    let late = self.observed.and_then(|observed| lately(self.metric, observed));
+                    !self.metric.critical && late.is_some_and(|safety| safety.rejects(beta))
+                };
+                assessment.decaying = harmful(adjusted) && decays();
+                assessment.classification = if assessment.decaying {
+                    Classification::Inconclusive
+                } else if harmful(adjusted) {
                     Classification::Fail(answers.way)
                 } else if safe(&answers) {
                     Classification::Pass
@@ -167,6 +186,7 @@ impl<'a> Found<'a> {
                 standing.both_beyond = !harmful(adjusted)
                     && answers.beyond.is_some_and(|arms| harmful(arms.baseline) && harmful(arms.canary));
                 if assessment.classification == Classification::Inconclusive
+                    && !assessment.decaying
                     && let Some(observed) = self.observed
                     && !matches!(observed, Observed::Samples(_))
                 {
@@ -201,4 +221,9 @@ fn write(assessment: &mut Assessment, evidence: Evidence) {
     assessment.bounds = evidence.bounds;
     assessment.bucket_ratio = evidence.bucket_ratio;
     assessment.coarse = evidence.coarse;
+    assessment.intervals = evidence.intervals;
+    assessment.effective = evidence.effective;
+    assessment.incident = evidence.incident;
+    assessment.unequal_load = evidence.unequal_load;
+    assessment.notes.extend(evidence.notes);
 }

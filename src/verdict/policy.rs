@@ -84,6 +84,13 @@ pub enum Kind {
     Samples,
     /// Bucketed values: `value` is a cumulative histogram with the label `le`.
     Histogram,
+    /// A gauge over time: `value`, averaged over an arm's series. Where its values summarise requests (a percentile or an
+    /// error ratio per interval), `per` is the counter of these, since they may only be compared under like traffic.
+    Series,
+    /// An amount per unit (CPU seconds per request): the counter `value` over the counter `per`.
+    Ratio,
+    /// Number, mean and variance of independent units (revenue per user), given in code.
+    Moments,
 }
 
 /// What is asked of values.
@@ -95,6 +102,19 @@ pub enum Question {
     Shift,
     /// Is the share of values above a threshold larger?
     Exceedance,
+    /// `series`: are the values of the same instants larger?
+    Level,
+    /// `series`: do the values grow faster? The margin is per minute.
+    Trend,
+}
+
+/// What may be taken for granted although telemetry speaks against it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Assume {
+    /// The amount is proportional to the units, without a fixed cost, so that arms under unlike load can be compared.
+    Proportional,
 }
 
 /// The threshold of an exceedance: one of the two.
@@ -172,13 +192,21 @@ pub struct MetricPolicy {
     /// `counts`: selects the counters of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<String>,
-    /// `events`, `histogram`: selects the counters, or the buckets.
+    /// `events`, `histogram`, `series`, `ratio`: selects the counters, the buckets, or the gauge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// `events`: selects the counters of the exposure; without it, seconds.
+    /// `events`: selects the counters of the exposure; without it, seconds. `ratio`: those of the units. `series`: those of the
+    /// requests that its values summarise, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per: Option<String>,
-    /// `histogram`, `samples`: what is asked. Default `shift`.
+    /// `series`: the time that each value summarises, 5 s for `rate(x[5s])`; points that share some of it are left out.
+    /// Default none: the values are those of their instants.
+    #[serde(default, with = "span::option", skip_serializing_if = "Option::is_none")]
+    pub window: Option<Duration>,
+    /// `ratio`: what may be taken for granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assume: Option<Assume>,
+    /// `histogram`, `samples`: `shift` (the default) or `exceedance`. `series`: `level` (the default) or `trend`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<Question>,
     /// Of an `exceedance`: the threshold.
@@ -199,7 +227,7 @@ pub struct MetricPolicy {
     /// What it may do to the verdict. Default `required`.
     #[serde(default)]
     pub role: Role,
-    /// Whether its harm is never to be excused as a start-up effect. Shown in the report; no harm is excused yet. Default false.
+    /// Whether its harm is never to be excused as a start-up effect that has passed. Default false.
     #[serde(default)]
     pub critical: bool,
     /// Whether a counter that appears later than others of its process (those that differ only in labels which a selector has

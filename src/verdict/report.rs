@@ -123,6 +123,12 @@ pub enum Code {
     DeadlineReached,
     /// No amount of the same traffic can decide.
     Undecidable,
+    /// Harm is shown over the whole run, and its last third alone shows the canary within the margin: a start-up effect?
+    DecayingDifference,
+    /// The intervals resemble each other so much that they are worth too few independent ones.
+    EffectiveSampleTooSmall,
+    /// The arms carry so unlike a load that the metric compares load, not versions.
+    UnequalLoad,
 }
 
 /// A reason of the verdict.
@@ -149,6 +155,18 @@ pub struct Summary {
     /// The share, the rate or the median; `None` where there is none.
     #[serde(with = "twelve_digits::option")]
     pub value: Option<f64>,
+}
+
+/// A short incident: three intervals that make most of a metric's difference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Their share of what all intervals contribute, taken as amounts.
+    #[serde(with = "twelve_digits")]
+    pub share: f64,
+    /// Which, of the intervals that both arms saw something in.
+    pub intervals: Vec<u64>,
+    /// When these ended.
+    pub ends: Vec<Timestamp>,
 }
 
 /// What is known of one metric, and how.
@@ -203,6 +221,21 @@ pub struct Assessment {
     /// The margin is below half the width of that bucket, so the answer rests on the model more than on the counts.
     #[serde(default)]
     pub coarse: bool,
+    /// How many intervals, or pairs of instants, the answer rests on; none where requests are taken for independent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<u64>,
+    /// How many independent ones these are worth.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "twelve_digits::option")]
+    pub effective: Option<f64>,
+    /// A short incident that makes most of the difference: its own evidence, whatever the p values are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<Incident>,
+    /// Harm is shown over the whole run, and its last third alone shows the canary within the margin.
+    #[serde(default)]
+    pub decaying: bool,
+    /// The arms' load is so unlike that the comparison decides nothing.
+    #[serde(default)]
+    pub unequal_load: bool,
     /// Of an undecided metric: how many times this traffic would decide, at the shares seen so far.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "twelve_digits::option")]
     pub traffic_needed: Option<f64>,

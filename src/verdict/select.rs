@@ -11,26 +11,97 @@ use serde::{Deserialize, Serialize};
 use crate::{
     arm::{Arm, Arms},
     error::Error,
+    compare::ratio,
     telemetry::{
-        Counts, Events, Histogram, Labels, Point, Quality, Samples, SeriesSet,
-        counter::{Counter, Window, whole},
+        Counts, Events, Histogram, Intervals, Labels, Moments, Point, Quality, Ratio, Samples, Series, SeriesSet,
+        counter::{Counter, Increase, Window, common_ends, whole},
     },
     time::Timestamp,
     verdict::checked::{ArmSelector, CheckedPolicy, Metric, Source},
 };
 
 /// What was observed of one metric, in both arms.
+///
+/// Counts, events, values and buckets come interval by interval; [`Intervals::whole`] is for data that are known to be
+/// independent, without intervals.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Observed {
     /// Bad of total.
-    Counts(Arms<Counts>),
+    Counts(Intervals<Counts>),
     /// Events per exposure.
-    Events(Arms<Events>),
+    Events(Intervals<Events>),
     /// Raw values.
-    Samples(Arms<Samples>),
+    Samples(Intervals<Samples>),
     /// Bucketed values.
-    Histogram(Arms<Histogram>),
+    Histogram(Intervals<Histogram>),
+    /// An amount and the units that it was spent on.
+    Ratio(Intervals<Ratio>),
+    /// A gauge over time.
+    Series {
+        /// The values.
+        arms: Arms<Series>,
+        /// The requests that the values summarise, where they do: of a percentile per interval, say.
+        requests: Option<Arms<f64>>,
+    },
+    /// Number, mean and variance of independent units.
+    Moments(Arms<Moments>),
+}
+
+impl Observed {
+    /// When it was observed: the ends of the first and the last interval, or the first and the last instant that both arms
+    /// have. `None` for what has no place in time, and for a single interval.
+    pub(super) fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let ends = match self {
+            Observed::Counts(intervals) => intervals.ends(),
+            Observed::Events(intervals) => intervals.ends(),
+            Observed::Samples(intervals) => intervals.ends(),
+            Observed::Histogram(intervals) => intervals.ends(),
+            Observed::Ratio(intervals) => intervals.ends(),
+            Observed::Series { arms, .. } => {
+                let first = arms.baseline.first().max(arms.canary.first());
+                return Some((first, arms.baseline.last().min(arms.canary.last())));
+            }
+            Observed::Moments(_) => return None,
+        };
+        ends.first().copied().zip(ends.last().copied()).filter(|(first, last)| first < last)
+    }
+
+    /// What was observed after an instant; `None` where nothing was.
+    pub(super) fn since(&self, from: Timestamp) -> Option<Observed> {
+        Some(match self {
+            Observed::Counts(intervals) => Observed::Counts(intervals.since(from)),
+            Observed::Events(intervals) => Observed::Events(intervals.since(from)),
+            Observed::Samples(intervals) => Observed::Samples(intervals.since(from)),
+            Observed::Histogram(intervals) => Observed::Histogram(intervals.since(from)),
+            Observed::Ratio(intervals) => Observed::Ratio(intervals.since(from)),
+            Observed::Series { arms, requests } => {
+                let late = |series: &Series| {
+                    let points = series.points().iter().filter(|point| point.at > from);
+                    Series::new(points.copied().collect(), series.window()).ok()
+                };
+                let Arms { baseline, canary } = arms.as_ref().map(late);
+                Observed::Series { arms: Arms { baseline: baseline?, canary: canary? }, requests: *requests }
+            }
+            Observed::Moments(_) => return None,
+        })
+    }
+
+    /// The ends of the intervals in which both arms saw something.
+    pub(super) fn shared_ends(&self) -> Vec<Timestamp> {
+        fn shared<T>(intervals: &Intervals<T>, saw: impl Fn(&T) -> bool) -> Vec<Timestamp> {
+            let both = |arms: &Arms<T>| saw(&arms.baseline) && saw(&arms.canary);
+            intervals.ends().iter().zip(intervals.arms()).filter(|(_, arms)| both(arms)).map(|(end, _)| *end).collect()
+        }
+        match self {
+            Observed::Counts(intervals) => shared(intervals, |counts| counts.total() > 0),
+            Observed::Events(intervals) => shared(intervals, |events| events.exposure() > 0.0),
+            Observed::Samples(intervals) => shared(intervals, |_| true),
+            Observed::Histogram(intervals) => shared(intervals, |histogram| histogram.total() > 0),
+            Observed::Ratio(intervals) => shared(intervals, |ratio| ratio.units() > 0.0),
+            Observed::Series { .. } | Observed::Moments(_) => Vec::new(),
+        }
+    }
 }
 
 /// Why nothing was observed.
@@ -125,7 +196,7 @@ pub(super) fn select(policy: &CheckedPolicy, export: &SeriesSet) -> Telemetry {
     let judged_from = start.map_or(Window::ALL.start, |s| s.saturating_add(policy.policy().warmup));
     let mut telemetry = Telemetry { start, end, ..Telemetry::default() };
     for (metric, picked) in policy.metrics().iter().zip(&picked) {
-        if !matches!(metric.source, Source::Samples) {
+        if !matches!(metric.source, Source::InCode) {
             telemetry.metrics.insert(metric.name.clone(), observe(metric, picked, judged_from, end));
         }
     }
@@ -136,13 +207,17 @@ fn selectors(metric: &Metric) -> Vec<&ArmSelector> {
     match &metric.source {
         Source::Counts { bad, total } => vec![bad, total],
         Source::Events { count, per } => core::iter::once(count).chain(per).collect(),
-        Source::Samples => Vec::new(),
+        Source::InCode => Vec::new(),
         Source::Histogram { buckets } => vec![buckets],
+        Source::Ratio { amount, units } => vec![amount, units],
+        Source::Series { value, requests, .. } => requests.iter().chain([value]).collect(),
     }
 }
 
-struct Series<'a> {
+/// One series of the export, and the same read as a counter.
+struct Labelled<'a> {
     labels: &'a Labels,
+    points: &'a [Point],
     counter: Counter,
 }
 
@@ -151,15 +226,18 @@ struct Picked<'a> {
     selector: &'a str,
     /// The labels that the selector has conditions on.
     conditions: Vec<&'a str>,
-    arms: Arms<Vec<Series<'a>>>,
+    arms: Arms<Vec<Labelled<'a>>>,
     /// Some series of the export has the name and the labels that are meant, whatever their values.
     exists: bool,
 }
 
 impl<'a> Picked<'a> {
     fn new(export: &'a SeriesSet, selector: &'a ArmSelector) -> Picked<'a> {
-        let series =
-            |(labels, points): (&'a Labels, &[Point])| Series { labels, counter: Counter::new(points) };
+        let series = |(labels, points): (&'a Labels, &'a [Point])| Labelled {
+            labels,
+            points,
+            counter: Counter::new(points),
+        };
         let arms = selector.arms.as_ref().map(|arm| export.select(arm).map(series).collect());
         let exists = selector.arms.as_ref().map(|arm| export.iter().any(|(labels, _)| arm.names(labels)));
         Picked {
@@ -193,7 +271,7 @@ fn observe(
 const SILENT_STEPS: u32 = 10;
 
 /// The arm that ended first, if one is silent at the end.
-fn ended(arms: &Arms<Vec<Series>>, end: Timestamp, notes: &mut Vec<String>) -> Option<Arm> {
+fn ended(arms: &Arms<Vec<Labelled>>, end: Timestamp, notes: &mut Vec<String>) -> Option<Arm> {
     let mut first: Option<(Timestamp, Arm)> = None;
     for arm in [Arm::Baseline, Arm::Canary] {
         let last = arms[arm].iter().filter_map(|s| s.counter.last()).max();
@@ -246,16 +324,22 @@ fn read(
         start: judged_from.max(extents.baseline.0).max(extents.canary.0),
         end: extents.baseline.1.min(extents.canary.1),
     };
-    let mut restarts: Arms<BTreeMap<Timestamp, Duration>> = Arms::default();
+    if window.start >= window.end {
+        let message = "the arms' telemetry has no time in common after the warm-up: a baseline of another time differs by the \
+                       time as well, and cannot be compared";
+        let apart = extents.baseline.1 < extents.canary.0 || extents.canary.1 < extents.baseline.0;
+        if apart {
+            return Err(Missing::Error(Error::telemetry(message).at(needed.selector)));
+        }
+    }
     let processes = Arms::from_fn(|arm| Processes::new(picked, arm));
-    let mut read_arm = |arm: Arm, which: usize| -> Amounts {
-        let series = picked.get(which).map_or(&[][..], |p| &p.arms[arm]);
-        let amounts = Amounts::new(series, window, &processes[arm], metric.born_at_zero);
-        quality[arm] += amounts.quality;
-        restarts[arm].extend(&amounts.restarts);
-        amounts
+    let amounts = |which: usize| -> Arms<Amounts> {
+        Arms::from_fn(|arm| {
+            let series = picked.get(which).map_or(&[][..], |p| &p.arms[arm]);
+            Amounts::new(series, window, &processes[arm], metric.born_at_zero)
+        })
     };
-    let missing = |series: &Picked, notes: &mut Vec<String>| {
+    let present = |series: &Picked, notes: &mut Vec<String>| {
         if !series.exists {
             let message =
                 "no series of the export has this name and these labels, in either arm: is it misspelt?";
@@ -271,39 +355,148 @@ fn read(
         }
         Ok(())
     };
+    let mut read: Vec<Arms<Amounts>> = Vec::new();
     let observed = match &metric.source {
         Source::Counts { .. } => {
-            missing(&picked[0], notes)?;
-            let counts = Arms::from_fn(|arm| (read_arm(arm, 0), read_arm(arm, 1)));
-            counts.try_map(|(bad, total)| Counts::new(bad.whole()?, total.whole()?)).map(Observed::Counts)
+            present(&picked[0], notes)?;
+            read = vec![amounts(0), amounts(1)];
+            whole_increases(&read)?;
+            let cells = Cells::new(&read, |arms| arms.iter().map(Amounts::sums).collect());
+            cells.joined(|parts| Counts::new(whole(parts[0])?, whole(parts[1])?)).map(Observed::Counts)
         }
-        Source::Events { per: Some(_), .. } => {
-            missing(&picked[0], notes)?;
-            let events = Arms::from_fn(|arm| (read_arm(arm, 0), read_arm(arm, 1)));
-            events.try_map(|(count, per)| Events::new(count.whole()?, per.sum())).map(Observed::Events)
+        Source::Events { per, .. } => {
+            read = (0..picked.len()).map(amounts).collect();
+            whole_increases(&read[..1])?;
+            let cells = if per.is_some() {
+                present(&picked[0], notes)?;
+                Cells::new(&read, |arms| arms.iter().map(Amounts::sums).collect())
+            } else {
+                Cells::new(&read, |arms| vec![arms[0].sums(), arms[0].seconds()])
+            };
+            cells.joined(|parts| Events::new(whole(parts[0])?, parts[1])).map(Observed::Events)
         }
-        Source::Events { per: None, .. } => {
-            let events = Arms::from_fn(|arm| read_arm(arm, 0));
-            events.try_map(|count| Events::new(count.whole()?, count.seconds)).map(Observed::Events)
+        Source::Ratio { .. } => {
+            present(&picked[0], notes)?;
+            read = vec![amounts(0), amounts(1)];
+            let cells = Cells::new(&read, |arms| arms.iter().map(Amounts::sums).collect());
+            let steps = read[0].as_ref().map(Amounts::smallest_step);
+            cells.joined(|parts| Ratio::new(parts[0], parts[1])).map(|all| {
+                let joined = ratio::joined(&all, steps);
+                let (before, after) = (all.arms().len(), joined.arms().len());
+                if after < before {
+                    notes.push(format!(
+                        "{before} intervals joined to {after}, so that each holds at least {} of the smallest steps seen",
+                        ratio::STEPS
+                    ));
+                }
+                Observed::Ratio(joined)
+            })
         }
-        Source::Histogram { .. } => Arms::from_fn(|arm| read_arm(arm, 0))
-            .try_map(|buckets| buckets.histogram())
-            .map(Observed::Histogram),
-        Source::Samples => return Err(Missing::NoData(None)),
+        Source::Histogram { .. } => {
+            read = vec![amounts(0)];
+            whole_increases(&read)?;
+            let edges = read[0].as_ref().try_map(Amounts::edges)?;
+            if edges.baseline != edges.canary {
+                let message = "the arms' histograms have different `le` sets and cannot be compared";
+                Err(Error::telemetry(message).at(needed.selector))
+            } else {
+                let edges = edges.canary;
+                let cells = Cells::new(&read, |arms| arms[0].by_edge(&edges));
+                let histogram = |parts: &[f64]| {
+                    let counts = parts.iter().map(|amount| whole(*amount)).collect::<Result<Vec<u64>, Error>>()?;
+                    let edges = edges.iter().map(|bits| f64::from_bits(*bits));
+                    Histogram::from_cumulative(edges.zip(counts).collect())
+                };
+                cells.joined(histogram).map(Observed::Histogram)
+            }
+        }
+        Source::Series { window: span, requests, .. } => {
+            if requests.is_some() {
+                read = vec![amounts(0)];
+            }
+            let requests = read.first().map(|arms| arms.as_ref().map(Amounts::total));
+            let series = Arms::from_fn(|arm| gauge(&needed.arms[arm], window, *span));
+            for (arm, found) in [(Arm::Baseline, &series.baseline), (Arm::Canary, &series.canary)] {
+                quality[arm] += found.1;
+                if needed.arms[arm].len() > 1 {
+                    notes.push(format!(
+                        "the mean of the {arm}'s {} series at each instant",
+                        needed.arms[arm].len()
+                    ));
+                }
+            }
+            match (series.baseline.0, series.canary.0) {
+                (Some(baseline), Some(canary)) => {
+                    Ok(Observed::Series { arms: Arms { baseline, canary }, requests })
+                }
+                (baseline, canary) => {
+                    let missing = match (baseline, canary) {
+                        (None, Some(_)) => Some(Arm::Baseline),
+                        (Some(_), None) => Some(Arm::Canary),
+                        _ => None,
+                    };
+                    return Err(Missing::NoData(missing));
+                }
+            }
+        }
+        Source::InCode => return Err(Missing::NoData(None)),
     };
     // All counters of a process begin again together: one restart, not one for each of its series.
-    for (arm, restarts) in [(Arm::Baseline, restarts.baseline), (Arm::Canary, restarts.canary)] {
+    for arm in [Arm::Baseline, Arm::Canary] {
+        let mut restarts: BTreeMap<Timestamp, Duration> = BTreeMap::new();
+        for amounts in &read {
+            quality[arm] += amounts[arm].quality;
+            restarts.extend(&amounts[arm].restarts);
+        }
         quality[arm].resets = restarts.len() as u64;
         quality[arm].lost = restarts.values().fold(Duration::ZERO, |sum, span| sum.saturating_add(*span));
     }
     observed.map_err(Missing::Error)
 }
 
+/// Every amount must be a count: the first that is not, of the baseline's series first.
+fn whole_increases(read: &[Arms<Amounts>]) -> Result<(), Missing> {
+    for arm in [Arm::Baseline, Arm::Canary] {
+        for amounts in read {
+            for (labels, increases) in &amounts[arm].series {
+                for increase in increases {
+                    whole(increase.amount)
+                        .map_err(|error| Missing::Error(error.at(format!("{labels:?}"))))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One arm's gauge: the mean of its series at each instant inside the window.
+fn gauge(series: &[Labelled], window: Window, span: Duration) -> (Option<Series>, Quality) {
+    let mut quality = Quality::default();
+    let mut at: BTreeMap<Timestamp, (f64, f64)> = BTreeMap::new();
+    for one in series {
+        let (read, mut found) = Series::reading(one.points, span);
+        for point in read.iter().flat_map(|series| series.points()) {
+            if point.at < window.start || point.at > window.end {
+                found.outside += 1;
+                found.used = found.used.saturating_sub(1);
+            } else {
+                let (sum, n) = at.entry(point.at).or_default();
+                *sum += point.value;
+                *n += 1.0;
+            }
+        }
+        quality += found;
+    }
+    let mean = |(at, (sum, n)): (Timestamp, (f64, f64))| Point { at, value: sum / n };
+    let points: Vec<Point> = at.into_iter().map(mean).filter(|point| !point.value.is_nan()).collect();
+    (Series::new(points, span).ok(), quality)
+}
+
 /// A window in which nothing lies.
 const NEVER: Window = Window { start: Window::ALL.end, end: Window::ALL.start };
 
 /// The first and the last instant of any of the series.
-fn extent(series: &[Series]) -> Option<(Timestamp, Timestamp)> {
+fn extent(series: &[Labelled]) -> Option<(Timestamp, Timestamp)> {
     let first = series.iter().filter_map(|s| s.counter.first()).min();
     first.zip(series.iter().filter_map(|s| s.counter.last()).max())
 }
@@ -341,7 +534,7 @@ impl<'a> Processes<'a> {
     }
 
     /// When the counter's process began again, and the scrape of the process before the counter first appeared.
-    fn of(&self, series: &Series) -> (Vec<Timestamp>, Option<Timestamp>) {
+    fn of(&self, series: &Labelled) -> (Vec<Timestamp>, Option<Timestamp>) {
         let Some(process) = self.known.get(&self.identity(series.labels)) else { return (Vec::new(), None) };
         let before =
             series.counter.first().and_then(|first| process.scrapes.range(..first).next_back().copied());
@@ -351,11 +544,7 @@ impl<'a> Processes<'a> {
 
 /// What the series of one selector grew by in one arm.
 struct Amounts<'a> {
-    series: Vec<(&'a Labels, f64)>,
-    /// The first amount that is not a count, with its series.
-    fault: Option<Error>,
-    /// Seconds of all series' intervals together.
-    seconds: f64,
+    series: Vec<(&'a Labels, Vec<Increase>)>,
     /// The intervals with a reset: their ends and lengths.
     restarts: BTreeMap<Timestamp, Duration>,
     quality: Quality,
@@ -363,77 +552,151 @@ struct Amounts<'a> {
 
 impl<'a> Amounts<'a> {
     fn new(
-        series: &'a [Series<'a>],
+        series: &'a [Labelled<'a>],
         window: Window,
         processes: &Processes,
         born_at_zero: bool,
     ) -> Amounts<'a> {
-        let mut amounts = Amounts {
-            series: Vec::with_capacity(series.len()),
-            fault: None,
-            seconds: 0.0,
-            restarts: BTreeMap::new(),
-            quality: Quality::default(),
-        };
+        let mut amounts = Amounts { series: Vec::new(), restarts: BTreeMap::new(), quality: Quality::default() };
         for one in series {
             let (resets, before) = processes.of(one);
             let (increases, quality) =
                 one.counter.increases(window, &resets, before.filter(|_| born_at_zero));
             amounts.quality += quality;
-            amounts.series.push((one.labels, increases.iter().map(|i| i.amount).sum()));
-            for increase in &increases {
-                let span = increase.end.since(increase.start).unwrap_or_default();
-                amounts.seconds += span.as_secs_f64();
-                if let (None, Err(error)) = (&amounts.fault, whole(increase.amount)) {
-                    amounts.fault = Some(error.at(format!("{:?}", one.labels)));
-                }
-                if increase.reset {
-                    amounts.restarts.insert(increase.end, span);
-                }
-            }
+            let resets = increases.iter().filter(|increase| increase.reset);
+            amounts.restarts.extend(resets.map(|increase| (increase.end, span_of(increase))));
+            amounts.series.push((one.labels, increases));
         }
         amounts
     }
 
-    fn sum(&self) -> f64 {
-        self.series.iter().map(|(_, amount)| amount).sum()
+    fn total(&self) -> f64 {
+        self.series.iter().flat_map(|(_, increases)| increases).map(|increase| increase.amount).sum()
     }
 
-    fn whole(&self) -> Result<u64, Error> {
-        match &self.fault {
-            Some(fault) => Err(fault.clone()),
-            None => whole(self.sum()),
-        }
+    /// The smallest amount seen that is not zero: what the counter counts in. 0 where there is none.
+    fn smallest_step(&self) -> f64 {
+        let amounts = self.series.iter().flat_map(|(_, increases)| increases).map(|increase| increase.amount);
+        amounts.filter(|amount| *amount > 0.0).reduce(f64::min).unwrap_or(0.0)
     }
 
-    /// The sum over all histograms of the arm, which must have the same edges.
-    fn histogram(&self) -> Result<Histogram, Error> {
-        if let Some(fault) = &self.fault {
-            return Err(fault.clone());
-        }
+    fn sums(&self) -> Grown {
+        let grown = |increase: &Increase| (increase.end, increase.amount);
+        self.series.iter().flat_map(|(_, increases)| increases).map(grown).collect()
+    }
+
+    fn seconds(&self) -> Grown {
+        let grown = |increase: &Increase| (increase.end, span_of(increase).as_secs_f64());
+        self.series.iter().flat_map(|(_, increases)| increases).map(grown).collect()
+    }
+
+    /// The edges of the arm's histograms, which must be the same in all of them, as bits.
+    fn edges(&self) -> Result<Vec<u64>, Missing> {
         let mut members: BTreeMap<Labels, BTreeSet<u64>> = BTreeMap::new();
-        let mut buckets: BTreeMap<u64, (f64, u64)> = BTreeMap::new();
-        for (labels, amount) in &self.series {
-            let place = || format!("{labels:?}");
-            let text = labels.get(EDGE).ok_or_else(|| Error::telemetry("no label `le`").at(place()))?;
-            let edge = text.parse::<f64>().ok().filter(|edge| !edge.is_nan());
-            let edge = edge
-                .ok_or_else(|| Error::telemetry(format!("le={text:?} is not a number")).at(place()))?
-                + 0.0;
-            let amount = whole(*amount).map_err(|error| error.at(place()))?;
-            let bucket = buckets.entry(edge.to_bits()).or_insert((edge, 0));
-            bucket.1 = bucket.1.saturating_add(amount);
-            members.entry(without_edge(labels)).or_default().insert(edge.to_bits());
+        let mut all: BTreeSet<u64> = BTreeSet::new();
+        for (labels, _) in &self.series {
+            let edge = edge_of(labels).map_err(Missing::Error)?.to_bits();
+            all.insert(edge);
+            members.entry(without_edge(labels)).or_default().insert(edge);
         }
-        if let Some((labels, _)) = members.iter().find(|(_, edges)| edges.len() != buckets.len()) {
+        if let Some((labels, _)) = members.iter().find(|(_, edges)| edges.len() != all.len()) {
             let message = "the histograms of one arm have different `le` sets and cannot be added";
-            return Err(Error::telemetry(message).at(format!("{labels:?}")));
+            return Err(Missing::Error(Error::telemetry(message).at(format!("{labels:?}"))));
         }
-        Histogram::from_cumulative(buckets.into_values().collect())
+        Ok(all.into_iter().collect())
+    }
+
+    /// The amounts of each edge, over the arm's histograms.
+    fn by_edge(&self, edges: &[u64]) -> Vec<Grown> {
+        let mut grown = vec![Grown::new(); edges.len()];
+        for (labels, increases) in &self.series {
+            let place = edge_of(labels).ok().and_then(|edge| edges.iter().position(|e| *e == edge.to_bits()));
+            if let Some(one) = place.and_then(|k| grown.get_mut(k)) {
+                one.extend(increases.iter().map(|increase| (increase.end, increase.amount)));
+            }
+        }
+        grown
     }
 }
 
+/// When an amount ended, and how much it was.
+type Grown = Vec<(Timestamp, f64)>;
+
+/// Amounts of several things in the same intervals, in both arms.
+struct Cells {
+    ends: Vec<Timestamp>,
+    /// Of each interval and arm, the sum of each thing.
+    sums: Vec<Arms<Vec<f64>>>,
+}
+
+impl Cells {
+    /// `things` turns the amounts of one arm, one of each selector, into what is summed.
+    fn new(read: &[Arms<Amounts>], things: impl Fn(&[&Amounts]) -> Vec<Grown>) -> Cells {
+        let increases = read.iter().flat_map(|arms| arms.baseline.series.iter().chain(&arms.canary.series));
+        let ends = common_ends(&increases.map(|(_, increases)| increases.as_slice()).collect::<Vec<_>>());
+        let grown = Arms::from_fn(|arm| things(&read.iter().map(|arms| &arms[arm]).collect::<Vec<_>>()));
+        let zero = grown.as_ref().map(|things| vec![0.0; things.len()]);
+        let mut sums = vec![zero; ends.len()];
+        for arm in [Arm::Baseline, Arm::Canary] {
+            for (thing, grown) in grown[arm].iter().enumerate() {
+                for (end, amount) in grown {
+                    let interval = ends.partition_point(|e| e < end);
+                    if let Some(sum) = sums.get_mut(interval).and_then(|sum| sum[arm].get_mut(thing)) {
+                        *sum += amount;
+                    }
+                }
+            }
+        }
+        Cells { ends, sums }
+    }
+
+    /// What `make` makes of each interval. One of which it makes nothing, since its counters were not read at the very same
+    /// moment (more errors than requests, say), is joined with the next, the last with the one before.
+    fn joined<T>(&self, make: impl Fn(&[f64]) -> Result<T, Error>) -> Result<Intervals<T>, Error> {
+        let both = |sums: &Arms<Vec<f64>>| sums.as_ref().try_map(|sums| make(sums));
+        let add = |to: &mut Arms<Vec<f64>>, more: &Arms<Vec<f64>>| {
+            for arm in [Arm::Baseline, Arm::Canary] {
+                for (sum, more) in to[arm].iter_mut().zip(&more[arm]) {
+                    *sum += more;
+                }
+            }
+        };
+        let mut made: Vec<(Timestamp, Arms<Vec<f64>>, Arms<T>)> = Vec::new();
+        let mut open: Option<Arms<Vec<f64>>> = None;
+        for (end, sums) in self.ends.iter().zip(&self.sums) {
+            let mut sums = sums.clone();
+            if let Some(before) = open.take() {
+                add(&mut sums, &before);
+            }
+            match both(&sums) {
+                Ok(arms) => made.push((*end, sums, arms)),
+                Err(_) => open = Some(sums),
+            }
+        }
+        if let (Some(mut rest), Some(end)) = (open, self.ends.last()) {
+            if let Some((_, before, _)) = made.pop() {
+                add(&mut rest, &before);
+            }
+            let arms = both(&rest)?;
+            made.push((*end, rest, arms));
+        }
+        Intervals::new(made.into_iter().map(|(end, _, arms)| (end, arms)).collect())
+    }
+}
+
+fn span_of(increase: &Increase) -> Duration {
+    increase.end.since(increase.start).unwrap_or_default()
+}
+
 const EDGE: &str = "le";
+
+fn edge_of(labels: &Labels) -> Result<f64, Error> {
+    let place = || format!("{labels:?}");
+    let text = labels.get(EDGE).ok_or_else(|| Error::telemetry("no label `le`").at(place()))?;
+    let edge = text.parse::<f64>().ok().filter(|edge| !edge.is_nan());
+    let edge = edge.ok_or_else(|| Error::telemetry(format!("le={text:?} is not a number")).at(place()))?;
+    Ok(edge + 0.0)
+}
 
 fn without_edge(labels: &Labels) -> Labels {
     labels

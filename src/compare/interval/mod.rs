@@ -48,8 +48,15 @@ pub const MANY: usize = 20;
 /// The least number of independent intervals that many must be worth.
 pub const ENOUGH_EFFECTIVE: f64 = 15.0;
 
-/// How many intervals an incident is short for.
-const SHORT: usize = 3;
+/// In how many intervals a short incident lies.
+pub const SHORT: usize = 3;
+
+/// The share of all contributions from which on those of the largest [`SHORT`] intervals are an incident. Independent
+/// contributions give .1 to .3 with 20 to 60 intervals.
+const INCIDENT: f64 = 0.5;
+
+/// With contributions from fewer intervals each event is one by itself.
+const ENOUGH_CONTRIBUTIONS: usize = 12;
 
 /// What an answer rests on.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -154,10 +161,35 @@ pub struct Estimate {
     pub intervals: usize,
     /// How many independent ones these are worth: `T (1 - r)/(1 + r)`.
     pub effective: f64,
-    /// The share of all contributions, taken as amounts, of the three intervals with the largest.
-    pub incident_share: f64,
-    /// Which those are, in order of time.
-    pub incident: [usize; SHORT],
+    /// A short incident, if one makes most of the difference: its own evidence, not another p value. A burst of errors in one
+    /// arm may be the canary's fault or bad luck, and only people know.
+    pub incident: Option<Incident>,
+}
+
+/// Three intervals that make most of what the intervals contribute.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Incident {
+    /// Their share of all contributions, taken as amounts: above 1/2.
+    pub share: f64,
+    /// Which intervals, of those that both arms saw something in, in order of time.
+    pub intervals: [usize; SHORT],
+}
+
+impl Incident {
+    fn of(psi: &[f64]) -> Option<Incident> {
+        let mut largest: Vec<usize> = (0..psi.len()).filter(|&t| psi[t] != 0.0).collect();
+        if psi.len() < MANY || largest.len() < ENOUGH_CONTRIBUTIONS {
+            return None;
+        }
+        largest.sort_by(|&a, &b| psi[b].abs().total_cmp(&psi[a].abs()));
+        let mut intervals = [0; SHORT];
+        intervals.copy_from_slice(&largest[..SHORT]);
+        intervals.sort_unstable();
+        let sum = |all: &mut dyn Iterator<Item = f64>| all.map(f64::abs).sum::<f64>();
+        let share = sum(&mut intervals.iter().map(|&t| psi[t])) / sum(&mut psi.iter().copied());
+        (share > INCIDENT).then_some(Incident { share, intervals })
+    }
 }
 
 impl Estimate {
@@ -167,15 +199,6 @@ impl Estimate {
         let terms: Vec<f64> = psi.iter().zip(weights).map(|(psi, w)| psi / libm::sqrt(*w)).collect();
         let memory = Memory::of(&terms);
         let cosines = Cosines::adaptive(psi.len() as f64, memory.lag_one);
-        let mut largest: Vec<usize> = (0..psi.len()).collect();
-        largest.sort_by(|&a, &b| psi[b].abs().total_cmp(&psi[a].abs()));
-        let mut incident = [0; SHORT];
-        for (slot, t) in incident.iter_mut().zip(largest) {
-            *slot = t;
-        }
-        incident.sort_unstable();
-        let all: f64 = psi.iter().map(|p| p.abs()).sum();
-        let top: f64 = incident.iter().filter_map(|&t| psi.get(t)).map(|p| p.abs()).sum();
         Estimate {
             value,
             standard_error: standard_error(psi, &operational_time(weights), cosines) * scale,
@@ -183,8 +206,7 @@ impl Estimate {
             lag_one: memory.lag_one,
             intervals: psi.len(),
             effective: memory.effective,
-            incident_share: if all > 0.0 { top / all } else { 0.0 },
-            incident,
+            incident: Incident::of(psi),
         }
     }
 
