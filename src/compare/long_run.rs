@@ -98,20 +98,31 @@ const LANES: usize = 8;
 /// The standard error of the sum of the contributions at their times. O(n nu), with one cosine a term: the others follow from
 /// `cos((j+1) x) = 2 cos(x) cos(j x) - cos((j-1) x)`.
 pub(super) fn standard_error(psi: &[f64], time: &[f64], cosines: Cosines) -> f64 {
+    standard_errors(&[psi], time, cosines)[0]
+}
+
+/// [`standard_error`] of several sums over the same times, for which the cosines are made once.
+pub(super) fn standard_errors<const K: usize>(
+    psi: &[impl AsRef<[f64]>; K],
+    time: &[f64],
+    cosines: Cosines,
+) -> [f64; K] {
     let first: Vec<f64> = time.iter().map(|tau| libm::cos(PI * tau)).collect();
     let mut now = first.clone();
-    let mut before = vec![1.0; psi.len()];
-    let mut squares = 0.0;
+    let mut before = vec![1.0; time.len()];
+    let mut squares = [0.0; K];
     for _ in 0..cosines.0 {
-        let projection = SQRT_2 * dot(psi, &now);
-        squares += projection * projection;
+        for (squares, psi) in squares.iter_mut().zip(psi) {
+            let projection = SQRT_2 * dot(psi.as_ref(), &now);
+            *squares += projection * projection;
+        }
         for ((before, now), first) in before.iter_mut().zip(&mut now).zip(&first) {
             let next = 2.0 * first * *now - *before;
             *before = *now;
             *now = next;
         }
     }
-    libm::sqrt(squares / cosines.degrees_of_freedom())
+    squares.map(|squares| libm::sqrt(squares / cosines.degrees_of_freedom()))
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

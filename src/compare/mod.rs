@@ -6,6 +6,7 @@
 //! | [`Counts`](crate::telemetry::Counts) | Miettinen-Nurminen, conditional mid-p | [`counts`] |
 //! | [`Events`](crate::telemetry::Events) | conditional binomial, score | [`events`] |
 //! | [`Histogram`](crate::telemetry::Histogram) | Mann-Whitney on buckets, exceedance | [`histogram`], [`exceedance`] |
+//! | [`Series`](crate::telemetry::Series) | aligned rank effect, difference of trends | [`series`] |
 //! | many metrics | Holm | [`multiplicity`] |
 //!
 //! Each p value holds for **one** look at the data. Asking again as the data grow is another question.
@@ -19,3 +20,4 @@ mod long_run;
 pub mod multiplicity;
 pub mod question;
 pub mod rank;
+pub mod series;

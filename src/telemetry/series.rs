@@ -24,7 +24,7 @@ use crate::{
 /// ```
 /// use core::time::Duration;
 /// use serinus::{Timestamp, telemetry::{Point, Series}};
-/// let point = |s, value| Point { at: Timestamp::from_micros(s * 1_000_000), value };
+/// let point = |s: i64, value| Point { at: Timestamp::from_micros(s * 1_000_000), value };
 /// let memory = Series::new(vec![point(0, 3.0), point(15, 4.0), point(30, 3.5)], Duration::ZERO)?;
 /// assert_eq!(memory.step(), Duration::from_secs(15));
 /// let error = Series::new(vec![point(0, 3.0), point(0, 4.0)], Duration::ZERO).unwrap_err();
@@ -73,7 +73,7 @@ impl Series {
     /// ```
     /// use core::time::Duration;
     /// use serinus::{Timestamp, telemetry::{Point, Series}};
-    /// let point = |s, value| Point { at: Timestamp::from_micros(s * 1_000_000), value };
+    /// let point = |s: i64, value| Point { at: Timestamp::from_micros(s * 1_000_000), value };
     /// let export = [point(15, 4.0), point(0, 3.0), point(15, 4.5), point(30, f64::NAN)];
     /// let (series, quality) = Series::reading(&export, Duration::ZERO);
     /// assert_eq!(series.unwrap().points(), [point(0, 3.0), point(15, 4.0)]);
