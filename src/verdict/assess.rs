@@ -211,8 +211,8 @@ impl<'a> Asked<'a> {
             Asked::Buckets(buckets) => Asked::Buckets(buckets.repeated(factor)?),
             Asked::Values(_) => return None,
             Asked::Level(levels) => {
-                let asked = levels.asked.into_inner();
-                let asked = asked.into_iter().map(|(boundary, level)| (boundary, level.repeated(factor)));
+                let (n, asked) = (levels.pairs.len(), levels.asked.into_inner());
+                let asked = asked.into_iter().map(|(boundary, level)| (boundary, level.repeated(n, factor)));
                 Asked::Level(Levels { asked: RefCell::new(asked.collect()), ..levels })
             }
             Asked::Trend { trend, pairs, load } => {
@@ -273,10 +273,10 @@ impl<'a> Asked<'a> {
 
     fn summaries(&self) -> Arms<Summary> {
         let pairs = |pairs: &Aligned| {
-            Arms::from_fn(|arm| Summary {
+            pairs.medians().map(|median| Summary {
                 size: pairs.len() as f64,
                 bad: None,
-                value: Some(pairs.median(arm)).filter(|v| v.is_finite()),
+                value: Some(median).filter(|v| v.is_finite()),
             })
         };
         match self {

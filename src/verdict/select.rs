@@ -361,7 +361,7 @@ fn read(
             present(&picked[0], notes)?;
             read = vec![amounts(0), amounts(1)];
             whole_increases(&read)?;
-            let cells = Cells::new(&read, |arms| arms.iter().map(Amounts::sums).collect());
+            let cells = Cells::new(&read, |arms| arms.iter().map(|amounts| amounts.sums()).collect());
             cells.joined(|parts| Counts::new(whole(parts[0])?, whole(parts[1])?)).map(Observed::Counts)
         }
         Source::Events { per, .. } => {
@@ -369,7 +369,7 @@ fn read(
             whole_increases(&read[..1])?;
             let cells = if per.is_some() {
                 present(&picked[0], notes)?;
-                Cells::new(&read, |arms| arms.iter().map(Amounts::sums).collect())
+                Cells::new(&read, |arms| arms.iter().map(|amounts| amounts.sums()).collect())
             } else {
                 Cells::new(&read, |arms| vec![arms[0].sums(), arms[0].seconds()])
             };
@@ -378,7 +378,7 @@ fn read(
         Source::Ratio { .. } => {
             present(&picked[0], notes)?;
             read = vec![amounts(0), amounts(1)];
-            let cells = Cells::new(&read, |arms| arms.iter().map(Amounts::sums).collect());
+            let cells = Cells::new(&read, |arms| arms.iter().map(|amounts| amounts.sums()).collect());
             let steps = read[0].as_ref().map(Amounts::smallest_step);
             cells.joined(|parts| Ratio::new(parts[0], parts[1])).map(|all| {
                 let joined = ratio::joined(&all, steps);

@@ -48,12 +48,12 @@ pub struct World {
 impl World {
     pub fn telemetry(&self) -> Telemetry {
         let mut telemetry = Telemetry::default();
-        telemetry.insert("errors", Observed::Counts(self.errors));
-        telemetry.insert("rehearsed", Observed::Counts(self.errors));
-        telemetry.insert("latency", Observed::Histogram(self.latency.clone()));
-        telemetry.insert("tail", Observed::Histogram(self.latency.clone()));
-        telemetry.insert("crashes", Observed::Events(self.crashes));
-        telemetry.insert("duration", Observed::Samples(self.duration.clone()));
+        telemetry.insert("errors", Observed::Counts(self.errors.into()));
+        telemetry.insert("rehearsed", Observed::Counts(self.errors.into()));
+        telemetry.insert("latency", Observed::Histogram(self.latency.clone().into()));
+        telemetry.insert("tail", Observed::Histogram(self.latency.clone().into()));
+        telemetry.insert("crashes", Observed::Events(self.crashes.into()));
+        telemetry.insert("duration", Observed::Samples(self.duration.clone().into()));
         telemetry
     }
 

@@ -42,8 +42,8 @@ pub const ENOUGH_EFFECTIVE: f64 = 15.0;
 pub const STRICT_EFFECTIVE: f64 = 25.0;
 
 /// What of the level each statistic spends.
-const LOGIT_SHARE: f64 = 0.9;
-const RANK_SHARE: f64 = 0.1;
+pub(super) const LOGIT_SHARE: f64 = 0.9;
+pub(super) const RANK_SHARE: f64 = 0.1;
 
 /// Where the canary's level lies against a boundary. Probabilities and shares have no unit.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -21,6 +21,7 @@
 mod level;
 mod median;
 mod placements;
+mod repeated;
 mod trend;
 
 use core::time::Duration;
@@ -120,6 +121,15 @@ impl Aligned {
     }
 
     /// The largest magnitude of any value; infinite if one is.
+    /// The median of each arm's values.
+    #[must_use]
+    pub fn medians(&self) -> Arms<f64> {
+        self.sorted.as_ref().map(|sorted| {
+            let (low, high) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
+            if low == high { low } else { low / 2.0 + high / 2.0 }
+        })
+    }
+
     fn magnitude(&self) -> f64 {
         let ends = |sorted: &Vec<f64>| sorted[0].abs().max(sorted[sorted.len() - 1].abs());
         ends(&self.sorted.baseline).max(ends(&self.sorted.canary))
