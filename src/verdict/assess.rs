@@ -5,7 +5,7 @@ use core::cell::RefCell;
 use crate::{
     arm::Arms,
     compare::{
-        exceedance, histogram,
+        counts, events, exceedance, histogram,
         interval::{self, Basis, Buckets, Raw, Shares, Tested},
         moments,
         question::{Answer, Boundary, Sides, ask},
@@ -121,11 +121,7 @@ impl Told {
 }
 
 /// The same of all intervals together.
-fn summed<T: Copy, N>(
-    intervals: &Intervals<T>,
-    zero: N,
-    add: impl Fn(N, T) -> N + Copy,
-) -> Arms<N>
+fn summed<T: Copy, N>(intervals: &Intervals<T>, zero: N, add: impl Fn(N, T) -> N + Copy) -> Arms<N>
 where
     N: Copy,
 {
@@ -153,7 +149,9 @@ impl<'a> Asked<'a> {
             (Observed::Histogram(intervals), Ask::Shift) => {
                 Ok(Asked::Buckets(interval::buckets(intervals.arms())?))
             }
-            (Observed::Samples(intervals), Ask::Shift) => Ok(Asked::Values(interval::samples(intervals.arms())?)),
+            (Observed::Samples(intervals), Ask::Shift) => {
+                Ok(Asked::Values(interval::samples(intervals.arms())?))
+            }
             (Observed::Histogram(intervals), Ask::Exceedance(threshold)) => {
                 let all = interval::buckets(intervals.arms())?;
                 let arms = all.pooled();
@@ -175,12 +173,14 @@ impl<'a> Asked<'a> {
                     Threshold::Quantile(q) => {
                         let all = interval::samples(intervals.arms())?;
                         exceedance::threshold_samples(all.pooled(), q)?.ok_or_else(|| {
-                            Error::telemetry(format!("more than {} of both arms' values are infinite", 1.0 - q))
+                            Error::telemetry(format!(
+                                "more than {} of both arms' values are infinite",
+                                1.0 - q
+                            ))
                         })?
                     }
                 };
-                let above =
-                    intervals.try_map(|arms| exceedance::exceedance_samples(arms.as_ref(), value))?;
+                let above = intervals.try_map(|arms| exceedance::exceedance_samples(arms.as_ref(), value))?;
                 share(&above, Some(value))
             }
             (Observed::Series { arms, requests }, Ask::Level) => Ok(Asked::Level(Levels {
@@ -232,7 +232,9 @@ impl<'a> Asked<'a> {
     fn is_empty(&self) -> bool {
         match self {
             Asked::Share { totals, .. } => totals.baseline.total() == 0 || totals.canary.total() == 0,
-            Asked::Rate { totals, .. } => totals.baseline.exposure() == 0.0 || totals.canary.exposure() == 0.0,
+            Asked::Rate { totals, .. } => {
+                totals.baseline.exposure() == 0.0 || totals.canary.exposure() == 0.0
+            }
             Asked::Buckets(buckets) => {
                 let arms = buckets.pooled();
                 arms.baseline.total() == 0 || arms.canary.total() == 0
@@ -263,9 +265,9 @@ impl<'a> Asked<'a> {
 
     fn limit_sides(&self, limit: f64) -> Result<Arms<Sides>, Error> {
         match self {
-            Asked::Share { shares, .. } | Asked::Rate { shares, .. } => {
-                Ok(shares.limit_sides(limit)?.map(|tested| tested.sides()))
-            }
+            // Of what was seen, whatever made it: a burst beyond the limit is beyond it.
+            Asked::Share { totals, .. } => totals.try_map(|counts| counts::limit_sides(counts, limit)),
+            Asked::Rate { totals, .. } => totals.try_map(|events| events::limit_sides(events, limit)),
             // The check of the policy takes no limit elsewhere.
             _ => Ok(Arms { baseline: Sides::NOTHING, canary: Sides::NOTHING }),
         }
@@ -454,7 +456,12 @@ pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result
             evidence.bucket_ratio = histogram::resolution(arms)?;
             evidence.effects = vec![buckets.superiority(level)?];
             let equal = buckets.sides(Boundary::Superiority(0.5))?;
-            evidence.rests(&equal, ["Mann-Whitney on buckets", "van Elteren on buckets"], "requests", buckets.dropped());
+            evidence.rests(
+                &equal,
+                ["Mann-Whitney on buckets", "van Elteren on buckets"],
+                "requests",
+                buckets.dropped(),
+            );
             evidence.dates(observed);
             if !no_margin {
                 evidence.guarantee = Guarantee::Model;
@@ -529,7 +536,8 @@ pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result
 }
 
 const FORGETS: &str = "noise of an arm's own is forgotten within about a tenth of the run";
-const NO_SUMMARY: &str = "the values are the process's own, no summary of requests (else name the counter of these in `per`)";
+const NO_SUMMARY: &str =
+    "the values are the process's own, no summary of requests (else name the counter of these in `per`)";
 
 /// The boundary at which a metric's own scale has the arms equal.
 fn equality(metric: &Metric) -> Boundary {
@@ -581,10 +589,8 @@ impl Evidence {
         self.intervals = Some(pairs.len() as u64);
         self.effective = Some(effective);
         if pairs.thinned() > 0 {
-            self.notes.push(format!(
-                "{} pairs left out, since their windows overlap others'",
-                pairs.thinned()
-            ));
+            self.notes
+                .push(format!("{} pairs left out, since their windows overlap others'", pairs.thinned()));
         }
         let unmatched = pairs.unmatched();
         if unmatched.baseline + unmatched.canary > 0 {

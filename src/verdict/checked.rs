@@ -10,7 +10,9 @@ use crate::{
     telemetry::{Match, Matcher, Selector},
     verdict::{
         judge,
-        policy::{API_VERSION, Above, Assume, Kind, Limit, MetricPolicy, Policy, Problems, Question, Role, Unit},
+        policy::{
+            API_VERSION, Above, Assume, Kind, Limit, MetricPolicy, Policy, Problems, Question, Role, Unit,
+        },
         report::Report,
         select::{self, Telemetry},
     },
@@ -125,11 +127,26 @@ pub(super) struct Metric {
 /// Where a metric's telemetry comes from; each selector with its text and one form an arm.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    Counts { bad: ArmSelector, total: ArmSelector },
-    Events { count: ArmSelector, per: Option<ArmSelector> },
-    Histogram { buckets: ArmSelector },
-    Ratio { amount: ArmSelector, units: ArmSelector },
-    Series { value: ArmSelector, requests: Option<ArmSelector>, window: Duration },
+    Counts {
+        bad: ArmSelector,
+        total: ArmSelector,
+    },
+    Events {
+        count: ArmSelector,
+        per: Option<ArmSelector>,
+    },
+    Histogram {
+        buckets: ArmSelector,
+    },
+    Ratio {
+        amount: ArmSelector,
+        units: ArmSelector,
+    },
+    Series {
+        value: ArmSelector,
+        requests: Option<ArmSelector>,
+        window: Duration,
+    },
     /// Given in code.
     InCode,
 }
@@ -231,11 +248,9 @@ fn check_source(
         Kind::Events => Some(Source::Events { count: value?, per }),
         Kind::Histogram => Some(Source::Histogram { buckets: value? }),
         Kind::Ratio => Some(Source::Ratio { amount: value?, units: per? }),
-        Kind::Series => Some(Source::Series {
-            value: value?,
-            requests: per,
-            window: metric.window.unwrap_or_default(),
-        }),
+        Kind::Series => {
+            Some(Source::Series { value: value?, requests: per, window: metric.window.unwrap_or_default() })
+        }
         Kind::Samples | Kind::Moments => Some(Source::InCode),
     }
 }

@@ -42,9 +42,8 @@ pub(super) fn combine(metrics: Standings, deadline_passed: bool) -> (Verdict, Ve
     }
     let decaying = metrics.iter().filter(|(a, _)| a.decaying && a.role.can_roll_back());
     let mut reasons: Vec<Reason> = decaying.map(|(a, _)| passing(a)).collect();
-    let waiting: Vec<_> = required(metrics)
-        .filter(|(a, _)| a.classification != Classification::Pass && !a.decaying)
-        .collect();
+    let waiting: Vec<_> =
+        required(metrics).filter(|(a, _)| a.classification != Classification::Pass && !a.decaying).collect();
     if reasons.is_empty() && waiting.is_empty() {
         let names: Vec<&str> = required(metrics).map(|(a, _)| a.metric.as_str()).collect();
         let text = format!("shown to be no worse than the margin: {}", names.join(", "));
@@ -130,7 +129,8 @@ fn passing(a: &Assessment) -> Reason {
 
 fn undecided(a: &Assessment, standing: &Standing) -> Reason {
     if a.unequal_load {
-        let text = format!("{} decides nothing, since one arm carries more than twice the other's load", a.metric);
+        let text =
+            format!("{} decides nothing, since one arm carries more than twice the other's load", a.metric);
         return reason(Code::UnequalLoad, a, text);
     }
     if let Some(error) = &standing.undecidable {

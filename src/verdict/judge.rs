@@ -137,8 +137,13 @@ impl<'a> Found<'a> {
     }
 
     fn conclude(mut self, adjusted: PValue, family: u64, alpha: f64, beta: f64) -> (Assessment, Standing) {
-        let mut standing =
-            Standing { both_beyond: false, ended: self.ended, by_limit: false, too_dependent: false, undecidable: None };
+        let mut standing = Standing {
+            both_beyond: false,
+            ended: self.ended,
+            by_limit: false,
+            too_dependent: false,
+            undecidable: None,
+        };
         let assessment = &mut self.assessment;
         match self.outcome {
             Err(Missing::NoData(arm)) => assessment.classification = Classification::NoData(arm),

@@ -14,6 +14,8 @@ mod select;
 mod table;
 
 pub use checked::CheckedPolicy;
-pub use policy::{API_VERSION, Above, ArmLabels, Assume, Kind, Limit, MetricPolicy, Policy, Question, Role, Unit};
+pub use policy::{
+    API_VERSION, Above, ArmLabels, Assume, Kind, Limit, MetricPolicy, Policy, Question, Role, Unit,
+};
 pub use report::{Assessment, Classification, Code, Incident, Reason, Report, Summary, Verdict, Way};
 pub use select::{Matched, MetricTelemetry, Missing, Observed, Telemetry};

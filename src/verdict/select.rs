@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     arm::{Arm, Arms},
-    error::Error,
     compare::ratio,
+    error::Error,
     telemetry::{
-        Counts, Events, Histogram, Intervals, Labels, Moments, Point, Quality, Ratio, Samples, Series, SeriesSet,
+        Counts, Events, Histogram, Intervals, Labels, Moments, Point, Quality, Ratio, Samples, Series,
+        SeriesSet,
         counter::{Counter, Increase, Window, common_ends, whole},
     },
     time::Timestamp,
@@ -91,7 +92,13 @@ impl Observed {
     pub(super) fn shared_ends(&self) -> Vec<Timestamp> {
         fn shared<T>(intervals: &Intervals<T>, saw: impl Fn(&T) -> bool) -> Vec<Timestamp> {
             let both = |arms: &Arms<T>| saw(&arms.baseline) && saw(&arms.canary);
-            intervals.ends().iter().zip(intervals.arms()).filter(|(_, arms)| both(arms)).map(|(end, _)| *end).collect()
+            intervals
+                .ends()
+                .iter()
+                .zip(intervals.arms())
+                .filter(|(_, arms)| both(arms))
+                .map(|(end, _)| *end)
+                .collect()
         }
         match self {
             Observed::Counts(intervals) => shared(intervals, |counts| counts.total() > 0),
@@ -403,7 +410,8 @@ fn read(
                 let edges = edges.canary;
                 let cells = Cells::new(&read, |arms| arms[0].by_edge(&edges));
                 let histogram = |parts: &[f64]| {
-                    let counts = parts.iter().map(|amount| whole(*amount)).collect::<Result<Vec<u64>, Error>>()?;
+                    let counts =
+                        parts.iter().map(|amount| whole(*amount)).collect::<Result<Vec<u64>, Error>>()?;
                     let edges = edges.iter().map(|bits| f64::from_bits(*bits));
                     Histogram::from_cumulative(edges.zip(counts).collect())
                 };
@@ -557,7 +565,8 @@ impl<'a> Amounts<'a> {
         processes: &Processes,
         born_at_zero: bool,
     ) -> Amounts<'a> {
-        let mut amounts = Amounts { series: Vec::new(), restarts: BTreeMap::new(), quality: Quality::default() };
+        let mut amounts =
+            Amounts { series: Vec::new(), restarts: BTreeMap::new(), quality: Quality::default() };
         for one in series {
             let (resets, before) = processes.of(one);
             let (increases, quality) =

@@ -14,7 +14,7 @@ use crate::compare::events;
 use crate::compare::question::{Boundary, Sides};
 use crate::error::Error;
 use crate::evidence::{Effect, Measure, PValue};
-use crate::special::binomial::{Binomial, Poisson};
+use crate::special::binomial::Binomial;
 use crate::telemetry::{Counts, Events, MAX_COUNT};
 
 /// With fewer intervals with events in an arm, clustering cannot be told from chance.
@@ -108,7 +108,7 @@ impl Shares {
             let psi: Vec<f64> = parts.iter().map(|(r, s)| r / sum_r - s / sum_s).collect();
             Estimate::new(libm::log(sum_r / sum_s), &psi, &weights, 1.0)
         });
-        let difference = (strata.len() >= FEWEST).then(|| {
+        let difference = (strata.len() >= FEWEST && sum_r + sum_s > 0.0).then(|| {
             let difference = (sum_r - sum_s) / weight;
             let psi = parts.iter().zip(&weights).map(|((r, s), w)| (r - s - difference * w) / weight);
             Estimate::new(difference, &psi.collect::<Vec<f64>>(), &weights, 1.0)
@@ -191,51 +191,6 @@ impl Shares {
             interval: estimate.interval(level).map(libm::exp),
         });
         Ok([difference, ratio])
-    }
-
-    /// Tests of each arm's share or rate against an absolute limit: by the exact test of its total, by its intervals, and
-    /// where few of these have events by the exact test of counts divided by the dispersion; the largest p on each side.
-    ///
-    /// # Errors
-    /// A limit that is not a share in [0, 1], or not a finite rate of at least 0.
-    pub fn limit_sides(&self, limit: f64) -> Result<Arms<Tested>, Error> {
-        let exact = match self.unit {
-            Unit::Shares => self
-                .totals_as(|bad, size| Counts::new(bad, size as u64))?
-                .try_map(|arm| counts::limit_sides(arm, limit))?,
-            Unit::Rates => self
-                .totals_as(|bad, size| Events::new(bad, libm::scalbn(size, self.exponent)))?
-                .try_map(|arm| events::limit_sides(arm, limit))?,
-        };
-        let limit = libm::scalbn(limit, self.exponent);
-        Ok(Arms::from_fn(|arm| {
-            let (total, size) = (self.totals.bad[arm], self.totals.size[arm]);
-            let share = total / size;
-            let robust = (self.strata.len() >= FEWEST).then(|| {
-                let psi = self.strata.iter().map(|s| (s.bad[arm] - share * s.size[arm]) / size);
-                let weights: Vec<f64> = self.strata.iter().map(|s| s.size[arm]).collect();
-                Estimate::new(share, &psi.collect::<Vec<f64>>(), &weights, 1.0)
-            });
-            let robust = robust.map(|estimate| (estimate.repeated(self.factor), limit));
-            let with_events = self.strata.iter().filter(|s| s.bad[arm] > 0.0).count();
-            let deflated = (with_events < FEW && self.strata.len() >= FEWEST).then(|| {
-                let phi = dispersion(self.strata.iter().map(|s| (s.bad[arm], s.size[arm])), share);
-                let (bad, size) = (self.bad()[arm] / phi, self.sizes()[arm] / phi);
-                let (upper, lower) = match self.unit {
-                    Unit::Shares => {
-                        let law = Binomial::new(size, limit);
-                        (law.ln_upper(bad), law.ln_lower(bad))
-                    }
-                    // Of whole numbers only: rounded to the side of less evidence.
-                    Unit::Rates => {
-                        let law = Poisson::new((size * limit).min(1e100));
-                        (law.ln_upper(libm::floor(bad)), law.ln_lower(libm::ceil(bad)))
-                    }
-                };
-                Sides { greater: PValue::saturating(upper), less: PValue::saturating(lower) }
-            });
-            Tested::new(robust, exact[arm], deflated, self.imagined())
-        }))
     }
 
     /// The same after `factor` times as many intervals like these; `None` where counts would pass 2^53.

@@ -186,7 +186,8 @@ impl Answer {
         let errors = standard_errors(&contributions, &index_time(pairs.len()), cosines);
         // Back from the whole numbers 2n q_t and 4n w_t, summed, to the means of q_t and w_t.
         let floor = 1.0 / (2.0 * n * libm::sqrt(n));
-        let [own, rank] = [errors[0] / combinations, errors[1] / (2.0 * combinations)].map(|se| se.max(floor));
+        let [own, rank] =
+            [errors[0] / combinations, errors[1] / (2.0 * combinations)].map(|se| se.max(floor));
         let varies = contributions[0].iter().any(|c| *c != 0.0);
         let Memory { lag_one, effective } = Memory::of(&contributions[usize::from(!varies)]);
 
@@ -195,7 +196,8 @@ impl Answer {
         let inner = theta.clamp(1.0 / combinations, 1.0 - 1.0 / combinations);
         let logit_t = (logit(inner) - logit(moved.null)) * inner * (1.0 - inner) / standard_error;
         let rank_t = (theta - moved.null) / rank;
-        let separated = |separated: bool, null: f64| if separated { effective * libm::log(null) } else { 0.0 };
+        let separated =
+            |separated: bool, null: f64| if separated { effective * libm::log(null) } else { 0.0 };
         let side = |sign: f64, logit: f64| {
             let by_rank = ln_student_sf(sign * rank_t, nu) - libm::log(RANK_SHARE);
             PValue::saturating(by_rank).min(PValue::saturating(logit - libm::log(LOGIT_SHARE)))
@@ -212,8 +214,17 @@ impl Answer {
             },
         };
         let t = (theta - moved.null) / standard_error;
-        let level =
-            Level { theta, standard_error, cosines: cosines.0, t, logit_t, rank_t, sides, effective, lag_one };
+        let level = Level {
+            theta,
+            standard_error,
+            cosines: cosines.0,
+            t,
+            logit_t,
+            rank_t,
+            sides,
+            effective,
+            lag_one,
+        };
         Answer { level, known }
     }
 }
