@@ -267,6 +267,14 @@ pub enum Measure {
     RateDifference,
     /// Canary's events per exposure over baseline's.
     RateRatio,
+    /// Canary's amount per unit minus baseline's.
+    AmountDifference,
+    /// Canary's amount per unit over baseline's.
+    AmountRatio,
+    /// Canary's mean minus baseline's.
+    MeanDifference,
+    /// Canary's mean over baseline's.
+    MeanRatio,
     /// The amount to add to the baseline's values that makes the arms equal in rank (Hodges and Lehmann 1963).
     Shift,
     /// The factor on the baseline's values that makes the arms equal in rank.

@@ -86,7 +86,10 @@ fn yaml_and_json_are_the_same_policy() {
 fn judge(policy: &str, baseline: (u64, u64), canary: (u64, u64)) -> serinus::verdict::Report {
     let mut telemetry = Telemetry::default();
     let counts = |(bad, total)| Counts::new(bad, total).unwrap();
-    telemetry.insert("errors", Observed::Counts(Arms { baseline: counts(baseline), canary: counts(canary) }));
+    telemetry.insert(
+        "errors",
+        Observed::Counts(Arms { baseline: counts(baseline), canary: counts(canary) }.into()),
+    );
     self::policy(policy).check().unwrap().judge(&telemetry)
 }
 
@@ -121,8 +124,8 @@ fn a_guard_is_not_waited_for_and_can_roll_back() {
     assert_eq!(judge(&metrics, (20, 20_000), (20, 20_000)).verdict, Verdict::Promote);
     let mut telemetry = Telemetry::default();
     let counts = |bad| Counts::new(bad, 20_000).unwrap();
-    telemetry.insert("errors", Observed::Counts(Arms { baseline: counts(20), canary: counts(20) }));
-    telemetry.insert("extra", Observed::Counts(Arms { baseline: counts(20), canary: counts(200) }));
+    telemetry.insert("errors", Observed::Counts(Arms { baseline: counts(20), canary: counts(20) }.into()));
+    telemetry.insert("extra", Observed::Counts(Arms { baseline: counts(20), canary: counts(200) }.into()));
     let report = self::policy(&metrics).check().unwrap().judge(&telemetry);
     assert_eq!((report.verdict, report.deciding_metric()), (Verdict::Rollback, Some("extra")));
 }
@@ -134,7 +137,8 @@ fn a_bucket_wider_than_two_to_one_cannot_decide_a_small_margin() {
     };
     let mut telemetry = Telemetry::default();
     let histogram = || Histogram::new(vec![0.1, 1.0, 10.0], vec![10_000, 80_000, 10_000, 0]).unwrap();
-    telemetry.insert("latency", Observed::Histogram(Arms { baseline: histogram(), canary: histogram() }));
+    telemetry
+        .insert("latency", Observed::Histogram(Arms { baseline: histogram(), canary: histogram() }.into()));
     let report = policy(&rule("relative: 0.05")).check().unwrap().judge(&telemetry);
     assert_eq!(
         (report.verdict, report.reasons[0].code),
@@ -145,9 +149,9 @@ fn a_bucket_wider_than_two_to_one_cannot_decide_a_small_margin() {
     let mut apart = Telemetry::default();
     let far = Histogram::new(vec![0.1, 1.0, 10.0], vec![0, 0, 10_000, 0]).unwrap();
     let near = Histogram::new(vec![0.1, 1.0, 10.0], vec![10_000, 0, 0, 0]).unwrap();
-    apart.insert("latency", Observed::Histogram(Arms { baseline: near.clone(), canary: far.clone() }));
+    apart.insert("latency", Observed::Histogram(Arms { baseline: near.clone(), canary: far.clone() }.into()));
     assert_eq!(policy(&rule("relative: 0.05")).check().unwrap().judge(&apart).verdict, Verdict::Rollback);
-    apart.insert("latency", Observed::Histogram(Arms { baseline: far, canary: near }));
+    apart.insert("latency", Observed::Histogram(Arms { baseline: far, canary: near }.into()));
     assert_eq!(policy(&rule("relative: 0.05")).check().unwrap().judge(&apart).verdict, Verdict::Promote);
     let report = policy(&rule("superiority: 0.05")).check().unwrap().judge(&telemetry);
     assert_eq!(report.verdict, Verdict::Promote, "{report}");
@@ -314,7 +318,7 @@ fn complete_separation_of_buckets_decides_a_superiority_margin() {
         for n in [50, 5_000, 500_000] {
             let mut telemetry = Telemetry::default();
             let arms = Arms { baseline: histogram(baseline, n), canary: histogram(canary, n) };
-            telemetry.insert("latency", Observed::Histogram(arms));
+            telemetry.insert("latency", Observed::Histogram(arms.into()));
             assert_eq!(policy(rule).check().unwrap().judge(&telemetry).verdict, expected);
         }
     }
@@ -330,6 +334,6 @@ fn the_open_bucket_is_no_argument() {
         baseline: Histogram::new(edges(), vec![0, 100, 200, 2_500, 2_700, 4_500]).unwrap(),
         canary: Histogram::new(edges(), vec![100, 200, 2_500, 2_700, 0, 4_500]).unwrap(),
     };
-    telemetry.insert("h", Observed::Histogram(arms));
+    telemetry.insert("h", Observed::Histogram(arms.into()));
     assert_ne!(policy(rule).check().unwrap().judge(&telemetry).verdict, Verdict::Promote);
 }

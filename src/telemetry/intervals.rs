@@ -67,6 +67,31 @@ impl<T> Intervals<T> {
         }
     }
 
+    /// Neighbouring intervals added up until they are `enough`; what is left over at the end is added to the last.
+    #[must_use]
+    pub fn joined(&self, add: impl Fn(T, T) -> T, enough: impl Fn(&Arms<T>) -> bool) -> Intervals<T>
+    where
+        T: Copy,
+    {
+        let mut joined: Vec<(Timestamp, Arms<T>)> = Vec::new();
+        let mut open: Option<Arms<T>> = None;
+        let both = |a: Arms<T>, b: Arms<T>| Arms::from_fn(|arm| add(a[arm], b[arm]));
+        for (end, arms) in self.ends.iter().zip(&self.arms) {
+            let sum = open.take().map_or(*arms, |before| both(before, *arms));
+            if enough(&sum) {
+                joined.push((*end, sum));
+            } else {
+                open = Some(sum);
+            }
+        }
+        if let (Some(rest), Some(end)) = (open, self.ends.last()) {
+            let rest = joined.pop().map_or(rest, |(_, last)| both(last, rest));
+            joined.push((*end, rest));
+        }
+        let (ends, arms) = joined.into_iter().unzip();
+        Intervals { ends, arms }
+    }
+
     /// The same intervals, each with something else.
     ///
     /// # Errors

@@ -258,7 +258,10 @@ impl<'a> Asked<'a> {
                 Ok(Told::gated(level.sides, level.effective))
             }
             Asked::Trend { trend, .. } => Ok(trend.sides(boundary)?.into()),
-            Asked::Amount { comparison, .. } => Ok(comparison.tested(boundary)?.into()),
+            Asked::Amount { comparison, .. } => {
+                let too_dependent = comparison.is_too_dependent();
+                Ok(Told { sides: comparison.sides(boundary)?, too_dependent })
+            }
             Asked::Mean(arms) => Ok(moments::sides(*arms, boundary)?.into()),
         }
     }
@@ -522,7 +525,7 @@ pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result
             evidence.method = format!("ratio of totals over {} intervals", comparison.intervals());
             evidence.intervals = Some(comparison.intervals() as u64);
             evidence.effects = comparison.effects(level)?.to_vec();
-            evidence.effective = comparison.effective();
+            evidence.effective = comparison.estimate().map(|estimate| estimate.effective);
             evidence.assumptions = vec![FORGETS.into(), "the amount is proportional to the units".into()];
         }
         Asked::Mean(arms) => {

@@ -79,17 +79,13 @@ fn change(effect: &Effect, a: &Assessment) -> Option<String> {
     let estimate = effect.estimate?;
     let show: fn(f64, &Assessment) -> String = match effect.measure {
         Measure::RiskDifference => |v, _| format!("{:+.2}", v * 100.0),
-        Measure::ScaleRatio | Measure::RiskRatio | Measure::RateRatio => {
-            |v, _| format!("{:+.1}", (v - 1.0) * 100.0)
-        }
-        Measure::RateDifference | Measure::Shift | Measure::SlopeDifference => {
-            |v, a| in_unit(v, a.unit, false)
-        }
+        measure if is_ratio(measure) => |v, _| format!("{:+.1}", (v - 1.0) * 100.0),
         Measure::ProbabilityOfSuperiority => |v, _| format!("{v:.3}"),
+        _ => |v, a| in_unit(v, a.unit, false),
     };
     let suffix = match effect.measure {
         Measure::RiskDifference => " pp",
-        Measure::ScaleRatio | Measure::RiskRatio | Measure::RateRatio => " %",
+        measure if is_ratio(measure) => " %",
         Measure::ProbabilityOfSuperiority => " theta",
         Measure::SlopeDifference => " a minute",
         _ => "",
@@ -97,6 +93,17 @@ fn change(effect: &Effect, a: &Assessment) -> Option<String> {
     let side = |v: Option<f64>, open: &str| v.map_or_else(|| open.to_string(), |v| show(v, a));
     let (low, high) = (side(effect.interval.low, "-inf"), side(effect.interval.high, "+inf"));
     Some(format!("{} [{low}, {high}]{suffix}", show(estimate, a)))
+}
+
+fn is_ratio(measure: Measure) -> bool {
+    matches!(
+        measure,
+        Measure::ScaleRatio
+            | Measure::RiskRatio
+            | Measure::RateRatio
+            | Measure::AmountRatio
+            | Measure::MeanRatio
+    )
 }
 
 fn accepted(margin: &Margin, a: &Assessment) -> String {

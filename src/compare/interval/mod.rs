@@ -195,7 +195,7 @@ impl Incident {
 impl Estimate {
     /// From the estimate, the contributions of the intervals to it, and their weights; `scale` turns the sum's error into that
     /// of the value.
-    fn new(value: f64, psi: &[f64], weights: &[f64], scale: f64) -> Estimate {
+    pub(super) fn new(value: f64, psi: &[f64], weights: &[f64], scale: f64) -> Estimate {
         let terms: Vec<f64> = psi.iter().zip(weights).map(|(psi, w)| psi / libm::sqrt(*w)).collect();
         let memory = Memory::of(&terms);
         let cosines = Cosines::adaptive(psi.len() as f64, memory.lag_one);
@@ -231,7 +231,7 @@ impl Estimate {
     }
 
     /// The same after `factor` times as many intervals like these.
-    fn repeated(self, factor: u64) -> Estimate {
+    pub(super) fn repeated(self, factor: u64) -> Estimate {
         let factor = factor as f64;
         let intervals = self.intervals as f64 * factor;
         let cosines = if factor > 1.0 { Cosines::adaptive(intervals, self.lag_one).0 } else { self.cosines };

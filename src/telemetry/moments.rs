@@ -1,0 +1,95 @@
+//! Number, mean and variance.
+
+use crate::error::Error;
+
+/// How many independent units there are, their mean, and their variance: revenue per user, say.
+///
+/// ```
+/// use serinus::telemetry::Moments;
+/// let revenue = Moments::of(&[2.0, 4.0, 4.0, 6.0])?;
+/// assert_eq!((revenue.n(), revenue.mean(), revenue.variance()), (4, 4.0, Some(8.0 / 3.0)));
+/// assert_eq!(Moments::from_sums(4, 16.0, 72.0)?, revenue);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moments {
+    n: u64,
+    mean: f64,
+    /// The sum of squared distances from the mean.
+    scatter: f64,
+}
+
+impl Moments {
+    /// Of values, in two passes, so that a large mean takes nothing from a small spread.
+    ///
+    /// # Errors
+    /// A value that is not finite, with its position; a sum or a sum of squares beyond what a float holds.
+    pub fn of(values: &[f64]) -> Result<Moments, Error> {
+        if let Some(i) = values.iter().position(|v| !v.is_finite()) {
+            return Err(Error::value(format!("{} is not finite", values[i])).at(format!("moments[{i}]")));
+        }
+        let n = values.len() as f64;
+        let mean = if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / n };
+        let distances = || values.iter().map(|v| v - mean);
+        // The second sum would be 0 but for the rounding of the mean.
+        let rest: f64 = distances().sum();
+        let scatter = distances().map(|d| d * d).sum::<f64>() - if n > 0.0 { rest * rest / n } else { 0.0 };
+        Moments::checked(values.len() as u64, mean, scatter.max(0.0))
+    }
+
+    /// From how many there are, their sum, and the sum of their squares, which is what a database adds up.
+    ///
+    /// The variance is a difference here: with a mean k times the standard deviation it has about `16 - 2 log10(k)` digits. Above
+    /// a million, add up distances from a rough mean instead.
+    ///
+    /// # Errors
+    /// A sum that is not finite, or a sum of squares that is below `sum^2/n` by more than rounding.
+    pub fn from_sums(n: u64, sum: f64, squares: f64) -> Result<Moments, Error> {
+        if !sum.is_finite() || !squares.is_finite() {
+            return Err(Error::value(format!("sum {sum}, sum of squares {squares}")).at("moments"));
+        }
+        let mean = if n > 0 { sum / n as f64 } else { 0.0 };
+        let scatter = squares - sum * mean;
+        // The sums of n terms may each be off by n last bits.
+        if scatter < -1e-15 * (n as f64 + 4.0) * squares.abs() || (n == 0 && (sum != 0.0 || squares != 0.0)) {
+            let message = format!("{n} values cannot have the sum {sum} and the sum of squares {squares}");
+            return Err(Error::value(message).at("moments"));
+        }
+        Moments::checked(n, mean, scatter.max(0.0))
+    }
+
+    fn checked(n: u64, mean: f64, scatter: f64) -> Result<Moments, Error> {
+        if n > super::MAX_COUNT {
+            return Err(Error::value(format!("{n} values are more than 2^53")).at("moments"));
+        }
+        if !mean.is_finite() || !scatter.is_finite() {
+            return Err(Error::value("mean or sum of squares is beyond a float").at("moments"));
+        }
+        Ok(Moments { n, mean: mean + 0.0, scatter })
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn n(&self) -> u64 {
+        self.n
+    }
+
+    /// Their mean; 0 for none.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        self.mean
+    }
+
+    /// Their sample variance, over n - 1; `None` for fewer than two.
+    #[must_use]
+    pub fn variance(&self) -> Option<f64> {
+        (self.n > 1).then(|| self.scatter / (self.n as f64 - 1.0))
+    }
+
+    /// `factor` times as many with the same mean and variance.
+    pub(crate) fn repeated(self, factor: u64) -> Option<Moments> {
+        let n = self.n.checked_mul(factor)?;
+        let scatter = self.variance()? * (n as f64 - 1.0);
+        Moments::checked(n, self.mean, scatter).ok()
+    }
+}
