@@ -169,8 +169,8 @@ pub fn align(arms: Arms<&Series>) -> Result<Aligned, Error> {
         let far = |a: Point, b: Point| b.at.since(a.at).is_some_and(|span| span >= apart);
         let mut kept: Option<Arms<Point>> = None;
         pairs.retain(|pair| {
-            let keep = kept
-                .is_none_or(|last| far(last.baseline, pair.baseline) && far(last.canary, pair.canary));
+            let keep =
+                kept.is_none_or(|last| far(last.baseline, pair.baseline) && far(last.canary, pair.canary));
             if keep {
                 kept = Some(*pair);
             }
@@ -200,7 +200,8 @@ fn join(arms: Arms<&Series>) -> Vec<Arms<Point>> {
     let mut pairs = Vec::new();
     while let ([x, later_x @ ..], [y, later_y @ ..]) = (baseline, canary) {
         let distance = apart(x, y);
-        let nearer = |later: &[Point], other: &Point| later.first().is_some_and(|p| apart(p, other) < distance);
+        let nearer =
+            |later: &[Point], other: &Point| later.first().is_some_and(|p| apart(p, other) < distance);
         let (skip_x, skip_y) = if distance > tolerance {
             (x.at < y.at, y.at < x.at)
         } else {
