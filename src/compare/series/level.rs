@@ -171,7 +171,7 @@ pub(super) fn level_at(pairs: &Aligned, moved: Moved) -> Level {
     let cosines = Cosines::by_length(n);
     let nu = cosines.degrees_of_freedom();
     let terms = [centred(&placements), centred(&ranks)];
-    let errors = standard_errors(&terms, &index_time(pairs.len()), cosines);
+    let errors = standard_errors([&terms[0], &terms[1]], &index_time(pairs.len()), cosines);
     // The terms are whole numbers, 2n q_t and 4n w_t, and the errors those of their sums.
     let floor = 1.0 / (2.0 * n * libm::sqrt(n));
     let [own, of_ranks] =
