@@ -10,12 +10,16 @@
 //!
 //! Increments of a random walk are independent from block to block, so this holds for noise from independent to a random walk,
 //! where a single regression over the whole run mistakes wandering for a trend. And one step, or a warm-up that levels off,
-//! moves one block: it widens the interval more than it moves the mean.
+//! moves one block: it widens the interval more than it moves the mean. Two-sided size at a nominal .05, measured: independent
+//! noise .05, AR(.6) .02 (n = 60) to .04 (n = 300), AR(.9) .02.
 //!
-//! Not for noise with a period of about a block, which looks like slopes of both signs (it costs power, not size), nor for
-//! a growth that has stopped: ask [`level`](super::level) there.
+//! Not for a gauge that climbs and falls back, as a garbage-collected heap does, if the arms climb at different rates: the
+//! falls are steps, which a robust slope does not see. Take the level after collections. Nor for a period that one arm alone has
+//! and that fits into a block a whole number of times, which gives every block the same slope. A growth that has stopped is
+//! a question for [`level`](super::level).
 
-use super::{Aligned, tail_of, unbounded};
+use super::{Aligned, unbounded};
+use crate::compare::counts::tail_of;
 use crate::compare::question::{Boundary, Sides};
 use crate::error::Error;
 use crate::evidence::{Effect, Interval, Measure, PValue};
