@@ -405,6 +405,10 @@ fn any_magnitude_is_ranked() {
     assert_eq!(trend(&pairs(&x, &y)).unwrap_err().kind(), ErrorKind::Value);
     let overflowing = trend(&pairs(&[f64::MAX; 40], &[f64::MIN; 40]));
     assert!(overflowing.unwrap_err().to_string().contains("infinite"));
+    // Finite values whose slope is not.
+    let sudden = series((0..32).map(|t| (f64::from(t) * 1e-6, f64::from(t) * 1e305)), 0.0);
+    let still = series((0..32).map(|t| (f64::from(t) * 1e-6, 0.0)), 0.0);
+    assert!(trend(&join(&still, &sudden)).unwrap_err().to_string().contains("infinite"));
 }
 
 #[test]

@@ -30,8 +30,8 @@
 //! number of instants is enough ([`ENOUGH_EFFECTIVE`]): the false alarms of AR(.9) at n = 60 are then .024 of all runs.
 
 use super::placements::{Moved, Placements};
-use super::{Aligned, LEAST, unbounded};
-use crate::compare::counts::tail_of;
+use super::{Aligned, LEAST};
+use crate::compare::counts::{tail_of, unbounded};
 use crate::compare::long_run::{Cosines, Memory, index_time, standard_errors};
 use crate::compare::question::{Boundary, Sides};
 use crate::error::Error;
@@ -83,8 +83,18 @@ pub struct Level {
 /// Tests whether the canary's level lies above or below a boundary.
 ///
 /// The baseline is moved to the boundary: `x r` for a ratio, `x + d` for a difference; for a probability of superiority it
-/// stays, and that is the null. Units are those of the metric. Assumes arms observed at the same instants, and stationary
-/// noise whose memory is short against the run; see the [module](self) for formulas and the measured size. It does not judge
+/// stays, and that is the null (1/2 otherwise). Units are those of the metric. With Q_t and P_t the placements of the canary's
+/// and the baseline's value of instant t in the other arm, and R the ranks among all 2n values:
+///
+/// - `theta = mean(Q)`, `se = sqrt(Omega/n)`, Omega the long-run variance of `q_t = Q_t - P_t` from the
+///   `nu = max(3, floor(0.4 n^(2/3)))` slowest cosines (Lazarus, Lewis, Stock and Watson, JBES 36(4), 2018);
+/// - p_logit from `(logit(theta) - logit(null)) theta (1 - theta) / se`, t with nu degrees of freedom;
+/// - p_rank from `(theta - null) / sqrt(Omega_w/n)`, the same with `w_t = (R(y_t) - R(x_t)) / (2n)`;
+/// - p_bound, `exp(-k D)`, D being the divergence of Kullback and Leibler from null to theta (Hoeffding 1963), with k the
+///   effective number of instants;
+/// - `p = min(1, p_logit/0.9, p_rank/0.05, p_bound/0.05)`; at complete separation without p_logit.
+///
+/// Assumes arms observed at the same instants, and stationary noise whose memory is short against the run. It does not judge
 /// its own fitness: the caller compares `effective` with [`ENOUGH_EFFECTIVE`].
 ///
 /// Nothing is shown by fewer than 8 pairs, or where all values are equal. Constant arms that differ decide: a difference of
@@ -123,7 +133,8 @@ pub fn level(pairs: &Aligned, boundary: Boundary) -> Result<Level, Error> {
 ///
 /// `logit(theta) +- t se / (theta (1 - theta))`, t with nu degrees of freedom and the standard error of [`level`], on whose
 /// assumptions it rests. At complete separation one limit is 0 or 1, and the other is what k independent pairs allow, k being
-/// the effective number of instants: with all of the canary above, `((1 - level)/2)^(1/k)`. Both sides are unbounded with
+/// the effective number of instants: with all of the canary above, `((1 - level)/2)^(1/k)`. The interval gives all of the level
+/// to one statistic, so it is a little shorter than what the tests of [`level`] do not reject. Both sides are unbounded with
 /// fewer than 8 pairs, or where all values are equal.
 ///
 /// # Errors

@@ -13,8 +13,8 @@
 
 use super::level::level_at;
 use super::placements::Moved;
-use super::{Aligned, LEAST, unbounded};
-use crate::compare::counts::tail_of;
+use super::{Aligned, LEAST};
+use crate::compare::counts::{tail_of, unbounded};
 use crate::compare::question::Boundary;
 use crate::error::Error;
 use crate::evidence::{Effect, Interval, Measure};

@@ -32,7 +32,6 @@ pub use trend::{BLOCKS, Trend, trend};
 use crate::{
     arm::Arms,
     error::Error,
-    evidence::Interval,
     telemetry::{Point, Series},
     time::Timestamp,
 };
@@ -215,9 +214,4 @@ fn join(arms: Arms<&Series>) -> Vec<Arms<Point>> {
         canary = if skip_x { canary } else { later_y };
     }
     pairs
-}
-
-/// Nothing is bounded.
-fn unbounded(level: f64) -> Interval {
-    Interval { low: None, high: None, level }
 }

@@ -18,8 +18,8 @@
 //! and that fits into a block a whole number of times, which gives every block the same slope. A growth that has stopped is
 //! a question for [`level`](super::level).
 
-use super::{Aligned, unbounded};
-use crate::compare::counts::tail_of;
+use super::Aligned;
+use crate::compare::counts::{tail_of, unbounded};
 use crate::compare::question::{Boundary, Sides};
 use crate::error::Error;
 use crate::evidence::{Effect, Interval, Measure, PValue};
@@ -34,6 +34,9 @@ const LEAST_IN_BLOCK: usize = 4;
 
 /// A repeated median takes the square of a block's points.
 const MOST_POINTS: usize = 300;
+
+/// A difference of differences of such values is still finite.
+const LARGEST: f64 = f64::MAX / 4.0;
 
 /// By how much faster the canary grows, in the metric's unit **per minute**.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,15 +55,21 @@ pub struct Trend {
     pub baseline_level: f64,
 }
 
-/// The difference of slopes, canary minus baseline.
+/// The difference of slopes, canary minus baseline, in the metric's unit per minute.
+///
+/// The differences of the pairs, as at most 300 means, are cut into 8 blocks of time; each gives a slope by repeated medians
+/// (Siegel 1982); the estimate is the mean of the slopes, and its t has 7 degrees of freedom (Ibragimov and Mueller 2010).
+/// Assumes block slopes that are independent and about Gaussian, for which noise from independent to a random walk will do;
+/// valid up to a one-sided level of 4.1 %. Not for a gauge that climbs and falls back at another rate in each arm (a
+/// garbage-collected heap), nor for a period of one arm alone that fits into a block a whole number of times.
 ///
 /// With fewer than 32 pairs nothing is known: [`sides`](Trend::sides) shows nothing, and the effect has no estimate. Where the
-/// pairs do not divide evenly, the earliest are left out, at most 11 of the means. The slopes of a ruler-straight leak do not
+/// pairs do not divide evenly, the earliest are left out, fewer than fill 8 means. The slopes of a ruler-straight leak do not
 /// vary at all; the standard error is then what rounding the values leaves unknown, 2^-52 of the largest over the shortest
 /// block's time. O(n + 300^2/8).
 ///
 /// # Errors
-/// A value is infinite, or so large that a difference is.
+/// A value is infinite, or so large that a difference or a slope would be.
 ///
 /// ```
 /// use core::time::Duration;
@@ -77,11 +86,12 @@ pub struct Trend {
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn trend(pairs: &Aligned) -> Result<Trend, Error> {
+    let endless = || Err(Error::value("values, or slopes, that are infinite have no trend").at("series"));
+    if pairs.magnitude() > LARGEST {
+        return endless();
+    }
     let differences: Vec<f64> =
         pairs.arms.canary.iter().zip(&pairs.arms.baseline).map(|(y, x)| y - x).collect();
-    if !pairs.magnitude().is_finite() || differences.iter().any(|d| !d.is_finite()) {
-        return Err(Error::value("infinite values, or differences, have no slope").at("series"));
-    }
     let sorted = &pairs.sorted.baseline;
     let (low, high) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
     let mut trend = Trend {
@@ -106,8 +116,12 @@ pub fn trend(pairs: &Aligned) -> Result<Trend, Error> {
     let (minutes, differences) = (means(&minutes, run), means(&differences[left_out..], run));
     let blocks = || minutes.chunks_exact(in_block).zip(differences.chunks_exact(in_block));
     trend.blocks = blocks().map(|(minutes, values)| repeated_median(minutes, values)).collect();
+    // NaN, from infinities that cancel, is no better.
+    if !trend.blocks.iter().all(|slope| slope.abs() <= LARGEST) {
+        return endless();
+    }
 
-    // Shares are summed, so that no sum of finite slopes overflows.
+    // Shares are summed, so that no sum overflows.
     let count = BLOCKS as f64;
     let mean: f64 = trend.blocks.iter().map(|slope| slope / count).sum();
     let deviations = || trend.blocks.iter().map(|slope| (slope - mean).abs());
