@@ -530,7 +530,12 @@ fn slopes_are_repeated_medians() {
         let mean = expected.iter().sum::<f64>() / 8.0;
         let variance = expected.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / 7.0;
         assert_relative_eq!(got.per_minute.unwrap(), mean, max_relative = 1e-9);
-        assert_relative_eq!(got.standard_error, (variance / 8.0).sqrt(), max_relative = 1e-9);
+        let d: Vec<f64> = y[n % BLOCKS..].iter().zip(&x[n % BLOCKS..]).map(|(y, x)| y - x).collect();
+        let moved = middle(d[7 * size..].to_vec()) - middle(d[..size].to_vec());
+        let net = moved / (7.0 * size as f64 * STEP / 60.0);
+        assert_relative_eq!(got.net_per_minute.unwrap(), net, max_relative = 1e-9);
+        let standard_error = (variance / 8.0).sqrt().max((mean - net).abs());
+        assert_relative_eq!(got.standard_error, standard_error, max_relative = 1e-9);
         // Mirrored by swapping the arms.
         let back = trend(&pairs(&y, &x)).unwrap();
         assert_eq!(back.per_minute, got.per_minute.map(|v| -v));
@@ -568,6 +573,21 @@ fn a_random_walk_or_a_step_is_no_leak_and_a_leak_is_one() {
     // Binomial(300, 0.025): 7.5 and four standard deviations of 2.7.
     assert!(false_alarms <= 18 && steps <= 18, "{false_alarms} {steps}");
     assert!(found > 270, "{found}");
+}
+
+#[test]
+fn a_heap_that_is_collected_is_no_leak_and_rare_steps_are_not_rest() {
+    let still = [100.0; 320];
+    // Climbs in every block, and falls back as often: by slopes alone a leak without any doubt.
+    let heap: Vec<f64> = (0..320).map(|t| 100.0 + f64::from(t % 40)).collect();
+    let climbing = trend(&pairs(&still, &heap)).unwrap();
+    assert_eq!((climbing.per_minute, climbing.net_per_minute), (Some(4.0), Some(0.0)));
+    assert!(!climbing.sides(NOT_MOVED).unwrap().greater.rejects(0.1));
+    // Grows by 10 early in each block: every block's slope is 0, the net slope is 1 per minute.
+    let stairs: Vec<f64> = (0..320).map(|t| 100.0 + 10.0 * f64::from((t + 35) / 40)).collect();
+    let growing = trend(&pairs(&still, &stairs)).unwrap();
+    assert_eq!((growing.per_minute, growing.net_per_minute), (Some(0.0), Some(1.0)));
+    assert!(!growing.sides(Boundary::Difference(1.0)).unwrap().less.rejects(0.1));
 }
 
 #[test]
