@@ -412,6 +412,40 @@ fn any_magnitude_is_ranked() {
 }
 
 #[test]
+fn no_values_make_a_panic_or_a_nan() {
+    let special =
+        [0.0, -0.0, 1.0, 2.0, -3.0, 5e-324, -1e-310, f64::MAX, f64::MIN, f64::INFINITY, -f64::INFINITY];
+    let mut draws = Draws(47);
+    for round in 0..3000 {
+        // At times only the first few, or without what is infinite.
+        let (n, kinds) = (1 + round % 70, [11.0, 9.0, 3.0, 1.0][round % 4]);
+        let mut values = || map(&draws.integers(n, kinds), |k| special[k as usize]);
+        let pairs = pairs(&values(), &values());
+        for boundary in [
+            NOT_MOVED,
+            Boundary::Difference(f64::MAX),
+            Boundary::Ratio(1.5),
+            Boundary::Ratio(f64::MAX),
+            Boundary::Superiority(5e-324),
+            Boundary::Superiority(1.0 - f64::EPSILON / 2.0),
+        ] {
+            let trend = trend(&pairs).and_then(|trend| trend.sides(boundary));
+            let sides = level(&pairs, boundary).map(|level| level.sides);
+            for sides in [trend, sides].into_iter().flatten() {
+                let both = [sides.greater.ln(), sides.less.ln()];
+                assert!(both.iter().all(|ln| (-1e7..=0.0).contains(ln)), "{pairs:?} {boundary:?} {sides:?}");
+            }
+        }
+        for effect in [superiority(&pairs, 0.9), median_difference(&pairs, 0.9), median_ratio(&pairs, 0.9)] {
+            let Effect { estimate, interval, .. } = effect.unwrap();
+            for number in [estimate, interval.low, interval.high].into_iter().flatten() {
+                assert!(number.is_finite(), "{pairs:?} {effect:?}", effect = interval);
+            }
+        }
+    }
+}
+
+#[test]
 fn boundaries_that_mean_nothing_are_refused() {
     let pairs = pairs(&[-1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]);
     for boundary in [

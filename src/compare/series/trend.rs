@@ -132,21 +132,14 @@ pub fn trend(pairs: &Aligned) -> Result<Trend, Error> {
         return endless();
     }
 
-    // Shares are summed, so that no sum overflows.
-    let count = BLOCKS as f64;
-    let mean: f64 = trend.blocks.iter().map(|slope| slope / count).sum();
-    let deviations = || trend.blocks.iter().map(|slope| (slope - mean).abs());
-    // In units of the largest, so that no square overflows or vanishes.
-    let largest = deviations().fold(f64::MIN_POSITIVE, f64::max);
-    let scatter: f64 = deviations().map(|d| (d / largest) * (d / largest)).sum();
+    let (mean, error_of_mean) = mean_and_error(&trend.blocks);
     let shortest =
         blocks().map(|(minutes, _)| minutes[in_block - 1] - minutes[0]).fold(f64::INFINITY, f64::min);
     let rounding = f64::EPSILON * pairs.magnitude() / shortest;
     let (first, last) = (0..in_block, minutes.len() - in_block..minutes.len());
     let moved = |of: &[f64]| median(&mut of[last.clone()].to_vec()) - median(&mut of[first.clone()].to_vec());
     let net = moved(&differences) / moved(&minutes);
-    let standard_error = largest * libm::sqrt(scatter / (count * (count - 1.0)));
-    trend.standard_error = standard_error.max((mean - net).abs()).max(rounding).max(f64::MIN_POSITIVE);
+    trend.standard_error = error_of_mean.max((mean - net).abs()).max(rounding).max(f64::MIN_POSITIVE);
     (trend.per_minute, trend.net_per_minute) = (Some(mean), Some(net));
     Ok(trend)
 }
@@ -186,6 +179,17 @@ impl Trend {
         };
         Ok(Effect { measure: Measure::SlopeDifference, estimate: self.per_minute, interval })
     }
+}
+
+/// The mean of independent values, and its standard error.
+fn mean_and_error(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    // Shares are summed, so that no sum overflows; squares are in units of the largest, so that none overflows or vanishes.
+    let mean: f64 = values.iter().map(|v| v / count).sum();
+    let deviations = || values.iter().map(|v| (v - mean).abs());
+    let largest = deviations().fold(f64::MIN_POSITIVE, f64::max);
+    let scatter: f64 = deviations().map(|d| (d / largest) * (d / largest)).sum();
+    (mean, largest * libm::sqrt(scatter / (count * (count - 1.0))))
 }
 
 /// Of equally many neighbours each. Shares are summed, so that finite values have finite means.
