@@ -4,7 +4,8 @@ use std::{collections::HashSet, fmt::Debug, str::FromStr};
 
 use serinus::{
     Arms, EValue, Effect, Error, Interval, Margin, PValue, PolicyErrors, Timestamp, Tolerance,
-    telemetry::{Counts, Events, Histogram, Quality, Samples, Selector, SeriesSet},
+    compare::series::{Aligned, Level, Trend},
+    telemetry::{Counts, Events, Histogram, Quality, Samples, Selector, Series, SeriesSet},
     verdict::{Assessment, CheckedPolicy, Policy, Report, Telemetry, Verdict},
 };
 
@@ -13,7 +14,8 @@ fn ordinary<T: Send + Sync + Clone + Debug + 'static>() {}
 #[test]
 fn every_type_goes_anywhere() {
     ordinary::<(Arms<u8>, PValue, EValue, Interval, Effect, Margin, Tolerance, Timestamp)>();
-    ordinary::<(Samples, Counts, Events, Histogram, SeriesSet, Selector, Quality)>();
+    ordinary::<(Samples, Counts, Events, Histogram, Series, SeriesSet, Selector, Quality)>();
+    ordinary::<(Aligned, Level, Trend)>();
     ordinary::<(Policy, CheckedPolicy, Telemetry, Report, Assessment)>();
     ordinary::<(Error, PolicyErrors)>();
 }

@@ -15,7 +15,7 @@
 //! over intervals, where more are taken the less the neighbours resemble each other, up to a cap. The cap is there because
 //! noise that is slow and small beside the counting noise cannot be seen in the lag-1 autocorrelation.
 
-use core::f64::consts::{PI, SQRT_2};
+use core::f64::consts::PI;
 
 /// What neighbours tell: the lag-1 autocorrelation, corrected for its bias, and how many independent terms the n are worth.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,53 +92,65 @@ pub(super) fn index_time(n: usize) -> Vec<f64> {
     (0..n).map(|t| (t as f64 + 0.5) / n as f64).collect()
 }
 
+/// How many terms are taken through all cosines together: few enough for the fastest memory.
+const CHUNK: usize = 64;
+
 /// How many products are summed side by side.
 const LANES: usize = 8;
 
 /// The standard error of the sum of the contributions at their times. O(n nu), with one cosine a term: the others follow from
 /// `cos((j+1) x) = 2 cos(x) cos(j x) - cos((j-1) x)`.
 pub(super) fn standard_error(psi: &[f64], time: &[f64], cosines: Cosines) -> f64 {
-    standard_errors(&[psi], time, cosines)[0]
+    standard_errors([psi], time, cosines)[0]
 }
 
 /// [`standard_error`] of several sums over the same times, for which the cosines are made once.
-pub(super) fn standard_errors<const K: usize>(
-    psi: &[impl AsRef<[f64]>; K],
-    time: &[f64],
-    cosines: Cosines,
-) -> [f64; K] {
-    let first: Vec<f64> = time.iter().map(|tau| libm::cos(PI * tau)).collect();
-    let mut now = first.clone();
-    let mut before = vec![1.0; time.len()];
-    let mut squares = [0.0; K];
-    for _ in 0..cosines.0 {
-        for (squares, psi) in squares.iter_mut().zip(psi) {
-            let projection = SQRT_2 * dot(psi.as_ref(), &now);
-            *squares += projection * projection;
-        }
-        for ((before, now), first) in before.iter_mut().zip(&mut now).zip(&first) {
-            let next = 2.0 * first * *now - *before;
-            *before = *now;
-            *now = next;
+pub(super) fn standard_errors<const K: usize>(psi: [&[f64]; K], time: &[f64], cosines: Cosines) -> [f64; K] {
+    let mut projections = vec![[0.0; K]; cosines.0 as usize];
+    for (k, time) in time.chunks(CHUNK).enumerate() {
+        // A last chunk that is not full goes on with contributions of 0.
+        let terms = psi.map(|psi| filled(psi.chunks(CHUNK).nth(k).unwrap_or_default()));
+        let first = filled(time).map(|tau| libm::cos(PI * tau));
+        let (mut now, mut before) = (first, [1.0; CHUNK]);
+        for projection in &mut projections {
+            for (projection, terms) in projection.iter_mut().zip(&terms) {
+                *projection += dot(terms, &now);
+            }
+            for ((before, now), first) in before.iter_mut().zip(&mut now).zip(&first) {
+                let next = 2.0 * first * *now - *before;
+                *before = *now;
+                *now = next;
+            }
         }
     }
-    squares.map(|squares| libm::sqrt(squares / cosines.degrees_of_freedom()))
+    // The factor sqrt(2) of each projection.
+    let square =
+        |k: usize| projections.iter().map(|projection| 2.0 * projection[k] * projection[k]).sum::<f64>();
+    core::array::from_fn(|k| libm::sqrt(square(k) / cosines.degrees_of_freedom()))
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+fn filled(values: &[f64]) -> [f64; CHUNK] {
+    let mut chunk = [0.0; CHUNK];
+    for (to, from) in chunk.iter_mut().zip(values) {
+        *to = *from;
+    }
+    chunk
+}
+
+fn dot(a: &[f64; CHUNK], b: &[f64; CHUNK]) -> f64 {
     let mut lanes = [0.0; LANES];
-    let (mut rest_a, mut rest_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    for (a, b) in (&mut rest_a).zip(&mut rest_b) {
+    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
         for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
             *lane += a * b;
         }
     }
-    let rest: f64 = rest_a.remainder().iter().zip(rest_b.remainder()).map(|(a, b)| a * b).sum();
-    lanes.iter().sum::<f64>() + rest
+    lanes.iter().sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use core::f64::consts::SQRT_2;
+
     use super::*;
 
     /// The definition, a cosine at a time.

@@ -11,22 +11,25 @@
 //! The k-th smallest difference is found without forming the differences: one walk over the sorted arms counts how many are at
 //! most d and gives the neighbours of d among them, so that every walk ends at a difference that exists.
 
-use super::level::Answer;
+use super::level::level_at;
 use super::placements::Moved;
-use super::{Aligned, LEAST, tail_of, unbounded};
+use super::{Aligned, LEAST};
+use crate::compare::counts::{tail_of, unbounded};
 use crate::compare::question::Boundary;
 use crate::error::Error;
 use crate::evidence::{Effect, Interval, Measure};
 use crate::special::student::student_quantile;
 
-/// The median of all differences canary - baseline, in the metric's own unit, with a first-order interval of the given
-/// confidence level; formula and assumptions stand at the top of [`level`](super::level)'s module and here:
+/// The median of all differences canary - baseline, in the metric's own unit (Hodges and Lehmann 1963), with a first-order
+/// interval of the given confidence level.
 ///
-/// the d with `|theta(d) - 1/2| <= t_nu se`, theta(d) being the probability of superiority over the baseline + d, and se its
-/// standard error at the median. Assumes that the arms differ by a shift alone.
+/// The interval holds the d with `|theta(d) - 1/2| <= t se`: theta(d) is the probability of superiority over the baseline + d,
+/// se its standard error at the median with the variance of a series, t has nu degrees of freedom. It says how large the
+/// difference is; the decision is that of [`level`](super::level), whose assumptions it shares, and that the arms differ by a
+/// shift alone.
 ///
 /// The estimate is absent where a value is infinite. Both sides are unbounded then, and with fewer than 8 pairs, where all
-/// values are equal, and where the level cannot be reached. O(n) for each of a few dozen walks.
+/// values are equal, and where the level cannot be reached. A few dozen walks of O(n).
 ///
 /// # Errors
 /// `level` is not between 0 and 1.
@@ -80,10 +83,10 @@ pub fn median_ratio(pairs: &Aligned, level: f64) -> Result<Effect, Error> {
     effect(pairs, Measure::ScaleRatio, gaps, Boundary::Ratio, tail, level)
 }
 
-fn effect(
+fn effect<F: Fn(f64, f64) -> f64>(
     pairs: &Aligned,
     measure: Measure,
-    gaps: Option<Gaps>,
+    gaps: Option<Gaps<F>>,
     boundary: fn(f64) -> Boundary,
     tail: f64,
     level: f64,
@@ -97,7 +100,7 @@ fn effect(
     let centre = Moved::to(boundary(estimate), pairs).ok();
     let interval = match centre {
         Some(centre) if !all_equal && pairs.len() >= LEAST => {
-            let at_centre = Answer::at(pairs, centre).level;
+            let at_centre = level_at(pairs, centre);
             let reach = -student_quantile(tail, f64::from(at_centre.cosines)) * at_centre.standard_error;
             gaps.within(reach, level)
         }
@@ -107,11 +110,11 @@ fn effect(
 }
 
 /// The n^2 differences or ratios in order, without forming them.
-struct Gaps<'a> {
+struct Gaps<'a, F> {
     baseline: &'a [f64],
     canary: &'a [f64],
     /// Grows with the canary's value and falls with the baseline's.
-    between: fn(f64, f64) -> f64,
+    between: F,
 }
 
 /// What one walk tells of a value.
@@ -123,9 +126,9 @@ struct Walk {
     up: f64,
 }
 
-impl<'a> Gaps<'a> {
+impl<'a, F: Fn(f64, f64) -> f64> Gaps<'a, F> {
     /// `None` where a gap is not finite.
-    fn of(pairs: &'a Aligned, between: fn(f64, f64) -> f64) -> Option<Gaps<'a>> {
+    fn of(pairs: &'a Aligned, between: F) -> Option<Gaps<'a, F>> {
         let gaps = Gaps { baseline: &pairs.sorted.baseline, canary: &pairs.sorted.canary, between };
         (pairs.magnitude().is_finite() && gaps.least().is_finite() && gaps.most().is_finite()).then_some(gaps)
     }
@@ -144,8 +147,8 @@ impl<'a> Gaps<'a> {
         if count % 2 == 1 {
             return low;
         }
-        let high = self.smallest(count / 2 + 1);
-        if low == high { low } else { low / 2.0 + high / 2.0 }
+        let walk = self.walk(low);
+        if walk.count > count / 2 { low } else { low / 2.0 + walk.up / 2.0 }
     }
 
     /// The shifts d with |theta(d) - 1/2| <= reach: below the k-th smallest gap fewer than `(1/2 - reach) n^2` are at most d.
@@ -167,7 +170,7 @@ impl<'a> Gaps<'a> {
         let (mut below, mut up_to) = (0, self.baseline.len() * self.canary.len());
         let mut straight = true;
         while low < high {
-            let share = if straight { (k - below) as f64 / (up_to - below) as f64 } else { 0.5 };
+            let share = if straight { ((k - below) as f64 - 0.5) / (up_to - below) as f64 } else { 0.5 };
             straight = !straight;
             let guess = low * (1.0 - share) + high * share;
             let walk = self.walk(if guess >= low && guess < high { guess } else { low });

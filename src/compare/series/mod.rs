@@ -21,7 +21,6 @@
 mod level;
 mod median;
 mod placements;
-mod repeated;
 mod trend;
 
 use core::time::Duration;
@@ -33,12 +32,11 @@ pub use trend::{BLOCKS, Trend, trend};
 use crate::{
     arm::Arms,
     error::Error,
-    evidence::Interval,
     telemetry::{Point, Series},
     time::Timestamp,
 };
 
-/// Fewer pairs than this say nothing: the least number of cosines, 3, sees no noise faster than a third of so short a run.
+/// Fewer pairs than this say nothing: no more than 7 instants have no noise that could be told from a difference.
 const LEAST: usize = 8;
 
 /// The share of a window by which neighbours may still overlap, so that scrapes that come a little early do not cost every
@@ -225,18 +223,4 @@ fn join(arms: Arms<&Series>) -> Vec<Arms<Point>> {
         canary = if skip_x { canary } else { later_y };
     }
     pairs
-}
-
-/// Half of what the interval leaves out.
-fn tail_of(level: f64) -> Result<f64, Error> {
-    if level > 0.0 && level < 1.0 {
-        Ok((1.0 - level) / 2.0)
-    } else {
-        Err(Error::value(format!("confidence level {level} is not between 0 and 1")))
-    }
-}
-
-/// Nothing is bounded.
-fn unbounded(level: f64) -> Interval {
-    Interval { low: None, high: None, level }
 }

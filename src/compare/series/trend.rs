@@ -12,10 +12,20 @@
 //! where a single regression over the whole run mistakes wandering for a trend. And one step, or a warm-up that levels off,
 //! moves one block: it widens the interval more than it moves the mean.
 //!
-//! Not for noise with a period of about a block, which looks like slopes of both signs (it costs power, not size), nor for
-//! a growth that has stopped: ask [`level`](super::level) there.
+//! What is steep within blocks need not lead anywhere: a garbage-collected heap climbs and falls back, and the falls are steps,
+//! which a robust slope does not see. Nor does it see memory that grows in rare steps. So the standard error is at least the
+//! distance of the mean slope from the **net** slope, from the first block's median to the last's. That makes t smaller, never
+//! larger.
+//!
+//! Two-sided size at a nominal .05, measured in 1,500 to 3,000 runs a cell: random walk .03 to .04; independent noise, AR(.6)
+//! and AR(.9) below .002, since there the net slope is the better known. The price of leaving open what the noise is: where it
+//! is independent, a leak is found in half of the runs if it is 24 standard errors of a regression over the whole run.
+//!
+//! Not for fewer periods of a collector than blocks: then the net slope depends on where it was in its period. A growth that
+//! has stopped is a question for [`level`](super::level).
 
-use super::{Aligned, tail_of, unbounded};
+use super::Aligned;
+use crate::compare::counts::{tail_of, unbounded};
 use crate::compare::question::{Boundary, Sides};
 use crate::error::Error;
 use crate::evidence::{Effect, Interval, Measure, PValue};
@@ -31,6 +41,9 @@ const LEAST_IN_BLOCK: usize = 4;
 /// A repeated median takes the square of a block's points.
 const MOST_POINTS: usize = 300;
 
+/// A difference of differences of such values is still finite.
+const LARGEST: f64 = f64::MAX / 4.0;
+
 /// By how much faster the canary grows, in the metric's unit **per minute**.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -38,7 +51,9 @@ const MOST_POINTS: usize = 300;
 pub struct Trend {
     /// The mean of the blocks' slopes of canary - baseline; `None` with fewer than 32 pairs, when nothing is known.
     pub per_minute: Option<f64>,
-    /// Its standard error; infinite where nothing is known.
+    /// The median of the last block less that of the first, over the time between; `None` where nothing is known.
+    pub net_per_minute: Option<f64>,
+    /// The standard error of the mean slope, and at least its distance from the net slope; infinite where nothing is known.
     pub standard_error: f64,
     /// Those of t: one less than the blocks.
     pub degrees_of_freedom: f64,
@@ -48,15 +63,23 @@ pub struct Trend {
     pub baseline_level: f64,
 }
 
-/// The difference of slopes, canary minus baseline.
+/// The difference of slopes, canary minus baseline, in the metric's unit per minute.
+///
+/// The differences of the pairs, as at most 300 means, are cut into 8 blocks of time; each gives a slope by repeated medians
+/// (Siegel 1982); the estimate is the mean of the slopes, and its t has 7 degrees of freedom (Ibragimov and Mueller 2010). The
+/// standard error is at least the distance of that mean from the net slope, from the first block's median to the last's, so
+/// that a heap that climbs and is collected is no leak, and steps that no block's slope sees are not taken for rest.
+///
+/// Assumes block slopes that are independent and about Gaussian, for which noise from independent to a random walk will do;
+/// valid up to a one-sided level of 4.1 %. Not for a gauge with a period longer than a block.
 ///
 /// With fewer than 32 pairs nothing is known: [`sides`](Trend::sides) shows nothing, and the effect has no estimate. Where the
-/// pairs do not divide evenly, the earliest are left out, at most 11 of the means. The slopes of a ruler-straight leak do not
+/// pairs do not divide evenly, the earliest are left out, fewer than fill 8 means. The slopes of a ruler-straight leak do not
 /// vary at all; the standard error is then what rounding the values leaves unknown, 2^-52 of the largest over the shortest
 /// block's time. O(n + 300^2/8).
 ///
 /// # Errors
-/// A value is infinite, or so large that a difference is.
+/// A value is infinite, or so large that a difference or a slope would be.
 ///
 /// ```
 /// use core::time::Duration;
@@ -73,19 +96,19 @@ pub struct Trend {
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn trend(pairs: &Aligned) -> Result<Trend, Error> {
+    let endless = || Err(Error::value("values, or slopes, that are infinite have no trend").at("series"));
+    if pairs.magnitude() > LARGEST {
+        return endless();
+    }
     let differences: Vec<f64> =
         pairs.arms.canary.iter().zip(&pairs.arms.baseline).map(|(y, x)| y - x).collect();
-    if !pairs.magnitude().is_finite() || differences.iter().any(|d| !d.is_finite()) {
-        return Err(Error::value("infinite values, or differences, have no slope").at("series"));
-    }
-    let sorted = &pairs.sorted.baseline;
-    let (low, high) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
     let mut trend = Trend {
         per_minute: None,
+        net_per_minute: None,
         standard_error: f64::INFINITY,
         degrees_of_freedom: (BLOCKS - 1) as f64,
         blocks: Vec::new(),
-        baseline_level: low / 2.0 + high / 2.0,
+        baseline_level: pairs.medians().baseline,
     };
 
     let run = pairs.len().div_ceil(MOST_POINTS);
@@ -102,24 +125,29 @@ pub fn trend(pairs: &Aligned) -> Result<Trend, Error> {
     let (minutes, differences) = (means(&minutes, run), means(&differences[left_out..], run));
     let blocks = || minutes.chunks_exact(in_block).zip(differences.chunks_exact(in_block));
     trend.blocks = blocks().map(|(minutes, values)| repeated_median(minutes, values)).collect();
+    // NaN, from infinities that cancel, is no better.
+    if !trend.blocks.iter().all(|slope| slope.abs() <= LARGEST) {
+        return endless();
+    }
 
-    // Shares are summed, so that no sum of finite slopes overflows.
-    let count = BLOCKS as f64;
-    let mean: f64 = trend.blocks.iter().map(|slope| slope / count).sum();
-    let deviations = || trend.blocks.iter().map(|slope| (slope - mean).abs());
-    // In units of the largest, so that no square overflows or vanishes.
-    let largest = deviations().fold(f64::MIN_POSITIVE, f64::max);
-    let scatter: f64 = deviations().map(|d| (d / largest) * (d / largest)).sum();
+    let (mean, error_of_mean) = mean_and_error(&trend.blocks);
     let shortest =
         blocks().map(|(minutes, _)| minutes[in_block - 1] - minutes[0]).fold(f64::INFINITY, f64::min);
     let rounding = f64::EPSILON * pairs.magnitude() / shortest;
-    let standard_error = largest * libm::sqrt(scatter / (count * (count - 1.0)));
-    trend.standard_error = standard_error.max(rounding).max(f64::MIN_POSITIVE);
-    trend.per_minute = Some(mean);
+    let (first, last) = (0..in_block, minutes.len() - in_block..minutes.len());
+    let moved = |of: &[f64]| median(&mut of[last.clone()].to_vec()) - median(&mut of[first.clone()].to_vec());
+    let net = moved(&differences) / moved(&minutes);
+    trend.standard_error = error_of_mean.max((mean - net).abs()).max(rounding).max(f64::MIN_POSITIVE);
+    (trend.per_minute, trend.net_per_minute) = (Some(mean), Some(net));
     Ok(trend)
 }
 
 impl Trend {
+    /// What `factor` times as long a run would show.
+    pub(crate) fn repeated(self, factor: u64) -> Trend {
+        Trend { standard_error: self.standard_error / libm::sqrt(factor as f64), ..self }
+    }
+
     /// Tests whether the canary grows faster or slower than at a boundary: the baseline's slope plus d per minute for
     /// `Difference(d)`, plus `(r - 1) |baseline_level|` per minute for `Ratio(r)`. `t = (per_minute - boundary) / se`.
     ///
@@ -154,6 +182,17 @@ impl Trend {
         };
         Ok(Effect { measure: Measure::SlopeDifference, estimate: self.per_minute, interval })
     }
+}
+
+/// The mean of independent values, and its standard error.
+fn mean_and_error(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    // Shares are summed, so that no sum overflows; squares are in units of the largest, so that none overflows or vanishes.
+    let mean: f64 = values.iter().map(|v| v / count).sum();
+    let deviations = || values.iter().map(|v| (v - mean).abs());
+    let largest = deviations().fold(f64::MIN_POSITIVE, f64::max);
+    let scatter: f64 = deviations().map(|d| (d / largest) * (d / largest)).sum();
+    (mean, largest * libm::sqrt(scatter / (count * (count - 1.0))))
 }
 
 /// Of equally many neighbours each. Shares are summed, so that finite values have finite means.
