@@ -317,6 +317,11 @@ impl Plan {
         Plan(edges.iter().map(before).collect())
     }
 
+    /// Of each edge.
+    pub(super) fn edges(&self) -> &[(usize, f64)] {
+        &self.0
+    }
+
     /// The mass in each bucket after the move, from that before.
     pub(super) fn mass(&self, before: &[f64]) -> Vec<f64> {
         let mut up_to = Vec::with_capacity(before.len());

@@ -254,8 +254,9 @@ impl<'a> Asked<'a> {
             Asked::Buckets(buckets) => Ok(buckets.sides(boundary)?.into()),
             Asked::Values(raw) => Ok(raw.sides(boundary)?.into()),
             Asked::Level(levels) => {
-                let level = levels.at(boundary)?;
-                Ok(Told::gated(level.sides, level.effective))
+                // The gate is the same at every boundary: that of the values as they are.
+                let as_seen = levels.at(Boundary::Superiority(0.5))?;
+                Ok(Told::gated(levels.at(boundary)?.sides, as_seen.effective))
             }
             Asked::Trend { trend, .. } => Ok(trend.sides(boundary)?.into()),
             Asked::Amount { comparison, .. } => {
@@ -379,7 +380,7 @@ impl<'a> Asked<'a> {
 pub(super) fn answers_at(metric: &Metric, observed: &Observed, factor: u64) -> Option<Answers> {
     let asked = Asked::new(metric, observed).ok().filter(|asked| !asked.is_empty())?;
     if let Asked::Level(levels) = &asked {
-        // At the boundaries of the margin, before they are repeated.
+        // At the boundaries of the margin, before these are repeated; an error shows again below.
         let _ = ask(metric.direction, &metric.margin, |boundary| {
             levels.at(boundary).map_or(Sides::NOTHING, |level| level.sides)
         });

@@ -404,7 +404,7 @@ fn read(
             whole_increases(&read)?;
             let edges = read[0].as_ref().try_map(Amounts::edges)?;
             if edges.baseline != edges.canary {
-                let message = "the arms' histograms have different `le` sets and cannot be compared";
+                let message = "the arms' histograms have different edges (`le`) and cannot be compared";
                 Err(Error::telemetry(message).at(needed.selector))
             } else {
                 let edges = edges.canary;

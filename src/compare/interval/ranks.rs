@@ -111,14 +111,15 @@ fn logit(p: f64) -> f64 {
     libm::log(p / (1.0 - p))
 }
 
-/// The move of the baseline at which the arms are equal in rank, and an interval by inversion of the test, with the error
-/// of theta held at what it is there. `at` has a theta that falls as the move grows. `None` where theta does not reach 1/2.
+/// The move of the baseline at which the arms are equal in rank, and an interval by inversion of the test, with the error of
+/// theta held at what it is there. `theta` falls as the move grows. `None` where it does not reach 1/2.
 fn equal_in_rank(
     (low, high): (f64, f64),
     level: f64,
+    theta: impl Fn(f64) -> f64,
     at: impl Fn(f64) -> VanElteren,
 ) -> Option<(f64, Interval)> {
-    let reaches = |theta: f64| find_root(low, high, |x| at(x).theta <= theta);
+    let reaches = |value: f64| find_root(low, high, |x| theta(x) <= value);
     let centre = reaches(0.5);
     if !(centre > low && centre < high) {
         return None;
@@ -129,6 +130,58 @@ fn equal_in_rank(
     let reach = t * estimate.standard_error / 4.0;
     let inside = |limit: f64| if limit > low && limit < high { limit } else { f64::NAN };
     Some((centre, Interval::new(inside(reaches(0.5 + reach)), inside(reaches(0.5 - reach)), level)))
+}
+
+/// Theta of all strata for any move of buckets: it is linear in the products of the arms' masses, so one table of their
+/// weighted sums serves for every move, however many intervals there are.
+struct Products {
+    /// Of each canary bucket, the products with the baseline's buckets up to each, from none on.
+    up_to: Vec<Vec<f64>>,
+    weight: f64,
+}
+
+impl Products {
+    fn new(masses: &[Arms<Vec<f64>>]) -> Products {
+        let buckets = masses.first().map_or(0, |arms| arms.canary.len());
+        let mut up_to = vec![vec![0.0; buckets + 1]; buckets];
+        let mut weight = 0.0;
+        for arms in masses {
+            let size = arms.as_ref().map(|mass| mass.iter().sum::<f64>());
+            let total = size.baseline + size.canary;
+            weight += size.canary * (size.baseline / total);
+            for (row, c) in up_to.iter_mut().zip(&arms.canary) {
+                for (sum, b) in row.iter_mut().skip(1).zip(&arms.baseline) {
+                    *sum += c * b / total;
+                }
+            }
+        }
+        for row in &mut up_to {
+            let mut sum = 0.0;
+            for product in row.iter_mut() {
+                sum += *product;
+                *product = sum;
+            }
+        }
+        Products { up_to, weight }
+    }
+
+    fn theta(&self, plan: &Plan) -> f64 {
+        let mut u = 0.0;
+        for (i, row) in self.up_to.iter().enumerate() {
+            let all = row.last().copied().unwrap_or_default();
+            let below = |edge: Option<&(usize, f64)>| match edge {
+                Some(&(k, share)) => {
+                    let up_to = row.get(k).copied().unwrap_or(all);
+                    up_to + share * (row.get(k + 1).copied().unwrap_or(all) - up_to)
+                }
+                None => all,
+            };
+            // Half of what is in the same bucket: the mean of what is below its two edges.
+            let lower = i.checked_sub(1).map_or(0.0, |edge| below(plan.edges().get(edge)));
+            u += (lower + below(plan.edges().get(i))) / 2.0;
+        }
+        u / self.weight
+    }
 }
 
 fn check_superiority(null: f64) -> Result<(), Error> {
@@ -258,10 +311,11 @@ impl Buckets {
             return histogram::scale_ratio(self.pooled(), level);
         }
         tail_of(level)?;
-        let edges = self.pooled.baseline.edges();
+        let products = Products::new(&self.masses);
         let under = |spread: Spread| {
-            let at = |r: f64| self.at(Some(&Plan::new(edges, Move::Ratio(r), spread)));
-            equal_in_rank((1.0 / histogram::SEARCH, histogram::SEARCH), level, at)
+            let plan = |r: f64| Plan::new(self.pooled.baseline.edges(), Move::Ratio(r), spread);
+            let range = (1.0 / histogram::SEARCH, histogram::SEARCH);
+            equal_in_rank(range, level, |r| products.theta(&plan(r)), |r| self.at(Some(&plan(r))))
         };
         let (estimate, interval) = match (under(Spread::Log), under(Spread::Linear)) {
             (Some((a, x)), Some((b, y))) => {
@@ -395,7 +449,7 @@ impl Raw<'_> {
         // A move that makes an infinite value indefinite leaves theta where it ends.
         let at =
             |d: f64| self.at(Some(Boundary::Difference(d))).unwrap_or_else(|_| VanElteren::new(Vec::new()));
-        let found = equal_in_rank((f64::MIN, f64::MAX), level, at);
+        let found = equal_in_rank((f64::MIN, f64::MAX), level, |d| at(d).theta, at);
         let (estimate, interval) = match found {
             Some((centre, interval)) => (Some(centre), interval),
             None => (None, Interval { low: None, high: None, level }),
