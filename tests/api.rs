@@ -4,6 +4,7 @@ use std::{collections::HashSet, fmt::Debug, str::FromStr};
 
 use serinus::{
     Arms, EValue, Effect, Error, Interval, Margin, PValue, PolicyErrors, Timestamp, Tolerance,
+    synth::{Autoregression, Errors, Family, Latency, Noise, Random, Regression, Scenario, Split, Traffic},
     telemetry::{Counts, Events, Histogram, Quality, Samples, Selector, SeriesSet},
     verdict::{Assessment, CheckedPolicy, Policy, Report, Telemetry, Verdict},
 };
@@ -16,6 +17,8 @@ fn every_type_goes_anywhere() {
     ordinary::<(Samples, Counts, Events, Histogram, SeriesSet, Selector, Quality)>();
     ordinary::<(Policy, CheckedPolicy, Telemetry, Report, Assessment)>();
     ordinary::<(Error, PolicyErrors)>();
+    ordinary::<(Random, Noise, Family, Regression, Traffic, Split, Scenario)>();
+    ordinary::<(Autoregression, Errors, Latency)>();
 }
 
 #[test]
