@@ -124,7 +124,8 @@ pub fn decide<const N: usize>(
 }
 
 impl fmt::Display for Finding<'_> {
-    /// The interval is the exact one for a fixed number of runs; stopping early makes it a little too hopeful either way.
+    /// The interval is exact for a fixed number of runs. A test that stops once the answer is plain sees extreme counts more
+    /// often, so read it as a scale, not as the evidence: that is the word in front.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Finding { claim, runs, .. } = self;
         let (at, bar, seen) = if claim.fault {
