@@ -1,15 +1,15 @@
 //! Latencies per interval, in buckets or raw.
 
-use core::f64::consts::{E, FRAC_1_SQRT_2};
+use core::f64::consts::FRAC_1_SQRT_2;
 
 use crate::arm::Arms;
 use crate::error::Error;
 use crate::synth::{Random, Scenario, Traffic};
 use crate::telemetry::{Histogram, Samples};
 
-/// The share of requests that a pause hits, and how much slower they are.
+/// The share of requests that a pause hits, and how much slower they are, as a logarithm.
 const PAUSED: f64 = 0.2;
-const PAUSE: f64 = E * E;
+const PAUSE: f64 = 2.0;
 
 /// How long requests take: log-normal with median 1, times the factor of a [`Scenario`].
 #[derive(Debug, Clone, PartialEq)]
@@ -41,36 +41,34 @@ pub fn log_edges(low: f64, high: f64, count: usize) -> Vec<f64> {
     (0..count).map(|k| low * libm::pow(high / low, k as f64 / last)).collect()
 }
 
-/// What one arm's latencies are in one interval.
+/// The logarithm of one arm's latencies in one interval: normal, or a mixture of two.
 struct Mixture {
+    mean: f64,
     sigma: f64,
-    factor: f64,
     paused: f64,
 }
 
 impl Mixture {
     fn of(latency: &Latency, factor: f64, random: &mut Random) -> Mixture {
         let paused = if random.chance(latency.pauses) { PAUSED } else { 0.0 };
-        Mixture { sigma: latency.sigma, factor, paused }
+        Mixture { mean: libm::log(factor), sigma: latency.sigma, paused }
     }
 
-    /// The share of requests that take longer than e to `ln_edge`.
+    /// The share of requests above an edge.
     fn above(&self, ln_edge: f64) -> f64 {
-        let above = |factor: f64| {
-            let z = (ln_edge - libm::log(factor)) / self.sigma;
-            0.5 * libm::erfc(z * FRAC_1_SQRT_2)
-        };
-        let share = above(self.factor);
+        let above = |mean: f64| 0.5 * libm::erfc((ln_edge - mean) / self.sigma * FRAC_1_SQRT_2);
+        let share = above(self.mean);
         if self.paused > 0.0 {
-            (1.0 - self.paused) * share + self.paused * above(self.factor * PAUSE)
+            (1.0 - self.paused) * share + self.paused * above(self.mean + PAUSE)
         } else {
             share
         }
     }
 
+    /// One request's latency.
     fn draw(&self, random: &mut Random) -> f64 {
-        let pause = if self.paused > 0.0 && random.chance(self.paused) { PAUSE } else { 1.0 };
-        self.factor * pause * libm::exp(self.sigma * random.normal())
+        let pause = if self.paused > 0.0 && random.chance(self.paused) { PAUSE } else { 0.0 };
+        libm::exp(self.mean + pause + self.sigma * random.normal())
     }
 }
 
