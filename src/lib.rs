@@ -51,14 +51,17 @@ assert_eq!(report.deciding_metric(), Some("errors"));
 //!
 //! - `json`: the reader of Prometheus' HTTP API, and `Policy::from_json`
 //! - `yaml`: `Policy::from_yaml`
+//! - `synth`: seeded telemetry with known regressions
 //!
-//! Without either, policies and series are built in code.
+//! Without the first two, policies and series are built in code.
 
 pub mod arm;
 pub mod compare;
 pub mod error;
 pub mod evidence;
 mod special;
+#[cfg(feature = "synth")]
+pub mod synth;
 pub mod telemetry;
 pub mod time;
 pub mod verdict;

@@ -5,7 +5,10 @@ use std::{collections::HashSet, fmt::Debug, str::FromStr};
 use serinus::{
     Arms, EValue, Effect, Error, Interval, Margin, PValue, PolicyErrors, Timestamp, Tolerance,
     compare::series::{Aligned, Level, Trend},
-    telemetry::{Counts, Events, Histogram, Quality, Samples, Selector, Series, SeriesSet},
+    synth::{Autoregression, Errors, Family, Latency, Noise, Random, Regression, Scenario, Split, Traffic},
+    telemetry::{
+        Counts, Events, Histogram, Intervals, Moments, Quality, Ratio, Samples, Selector, Series, SeriesSet,
+    },
     verdict::{Assessment, CheckedPolicy, Policy, Report, Telemetry, Verdict},
 };
 
@@ -15,9 +18,12 @@ fn ordinary<T: Send + Sync + Clone + Debug + 'static>() {}
 fn every_type_goes_anywhere() {
     ordinary::<(Arms<u8>, PValue, EValue, Interval, Effect, Margin, Tolerance, Timestamp)>();
     ordinary::<(Samples, Counts, Events, Histogram, Series, SeriesSet, Selector, Quality)>();
+    ordinary::<(Intervals<Counts>, Ratio, Moments)>();
     ordinary::<(Aligned, Level, Trend)>();
     ordinary::<(Policy, CheckedPolicy, Telemetry, Report, Assessment)>();
     ordinary::<(Error, PolicyErrors)>();
+    ordinary::<(Random, Noise, Family, Regression, Traffic, Split, Scenario)>();
+    ordinary::<(Autoregression, Errors, Latency)>();
 }
 
 #[test]

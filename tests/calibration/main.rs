@@ -1,0 +1,5 @@
+//! Every error rate that the documentation states, by simulation. `calibrate.rs` tells how a claim is decided.
+
+mod calibrate;
+mod harness;
+mod rank;
