@@ -17,7 +17,7 @@ use crate::telemetry::Moments;
 
 /// Whether the canary's mean is above or below a boundary.
 ///
-/// Arms without any variance: equal means tell nothing, others have the smallest p there is.
+/// Arms without any variance: equal means tell nothing, others are as far apart as the last bits of the means allow to say.
 ///
 /// # Errors
 /// A ratio that is not positive and finite, a difference that is not finite; a [`Boundary::Superiority`].
@@ -43,11 +43,11 @@ pub fn sides(arms: Arms<Moments>, boundary: Boundary) -> Result<Sides, Error> {
     };
     let Some(welch) = Welch::of(arms, ratio) else { return Ok(Sides::NOTHING) };
     let distance = welch.difference - difference;
-    if distance == 0.0 && welch.error == 0.0 {
+    if welch.error == 0.0 && distance.abs() <= welch.rounding {
         return Ok(Sides::NOTHING);
     }
     let tail = |t: f64| PValue::saturating(ln_student_sf(t, welch.freedom));
-    let t = distance / welch.error;
+    let t = distance / welch.error.max(welch.rounding);
     Ok(Sides { greater: tail(t), less: tail(-t) })
 }
 
@@ -55,6 +55,15 @@ pub fn sides(arms: Arms<Moments>, boundary: Boundary) -> Result<Sides, Error> {
 ///
 /// # Errors
 /// A level that is not between 0 and 1.
+///
+/// ```
+/// use serinus::{Arms, compare::moments, telemetry::Moments};
+/// let arms = Arms { baseline: Moments::of(&[1.0, 2.0, 3.0, 4.0])?, canary: Moments::of(&[3.0, 5.0, 7.0])? };
+/// let more = moments::mean_difference(arms, 0.95)?;
+/// assert_eq!(more.estimate, Some(2.5));
+/// assert!((more.interval.low.unwrap() + 1.542_328).abs() < 1e-6 && (more.interval.high.unwrap() - 6.542_328).abs() < 1e-6);
+/// # Ok::<(), serinus::Error>(())
+/// ```
 pub fn mean_difference(arms: Arms<Moments>, level: f64) -> Result<Effect, Error> {
     let tail = tail_of(level)?;
     let estimate = Some(arms.canary.mean() - arms.baseline.mean()).filter(|d| d.is_finite());
@@ -72,19 +81,27 @@ pub fn mean_difference(arms: Arms<Moments>, level: f64) -> Result<Effect, Error>
 ///
 /// # Errors
 /// A level that is not between 0 and 1.
+///
+/// ```
+/// use serinus::{Arms, compare::moments, telemetry::Moments};
+/// let arms = Arms { baseline: Moments::of(&[1.0, 2.0, 3.0, 4.0])?, canary: Moments::of(&[3.0, 5.0, 7.0])? };
+/// let times = moments::mean_ratio(arms, 0.95)?;
+/// assert_eq!(times.estimate, Some(2.0));
+/// assert!((times.interval.low.unwrap() - 0.717_565).abs() < 1e-6 && (times.interval.high.unwrap() - 6.460_082).abs() < 1e-6);
+/// # Ok::<(), serinus::Error>(())
+/// ```
 pub fn mean_ratio(arms: Arms<Moments>, level: f64) -> Result<Effect, Error> {
     let tail = tail_of(level)?;
     let estimate = arms.canary.mean() / arms.baseline.mean();
     let defined = arms.baseline.mean() > 0.0 && estimate.is_finite();
-    let interval = Welch::of(arms, if defined { estimate.max(f64::MIN_POSITIVE) } else { 1.0 })
-        .filter(|_| defined)
-        .and_then(|welch| {
-            // (m_c - r m_b)^2 = t^2 (v_c + r^2 v_b), in units of the baseline's mean.
-            let t = student_quantile(tail, welch.freedom);
-            let scale = arms.baseline.mean() * arms.baseline.mean();
-            let [v_b, v_c] = [welch.variances.baseline, welch.variances.canary].map(|v| t * t * v / scale);
-            let a = 1.0 - v_b;
-            let root = libm::sqrt((estimate * estimate - a * (estimate * estimate - v_c)).max(0.0));
+    let interval =
+        Welch::of(arms, if defined { estimate.abs() } else { 1.0 }).filter(|_| defined).and_then(|welch| {
+            // (m_c - r m_b)^2 = t^2 (v_c + r^2 v_b), in units of the baseline's mean: with e = t sqrt(v) the roots are
+            // (R -+ sqrt(R^2 e_b^2 + (1 - e_b^2) e_c^2)) / (1 - e_b^2), in which nothing cancels.
+            let t = -student_quantile(tail, welch.freedom);
+            let e = welch.variances.map(|v| t * libm::sqrt(v) / arms.baseline.mean());
+            let a = 1.0 - e.baseline * e.baseline;
+            let root = libm::hypot(estimate * e.baseline, libm::sqrt(a) * e.canary);
             (a > 0.0).then(|| Interval::new((estimate - root) / a, (estimate + root) / a, level))
         });
     let estimate = Some(estimate).filter(|_| defined);
@@ -95,6 +112,8 @@ pub fn mean_ratio(arms: Arms<Moments>, level: f64) -> Result<Effect, Error> {
 struct Welch {
     difference: f64,
     error: f64,
+    /// The last bits of the means, which no difference is surer than.
+    rounding: f64,
     freedom: f64,
     /// Of the means, without the ratio.
     variances: Arms<f64>,
@@ -116,7 +135,8 @@ impl Welch {
         let freedom = 1.0
             / (share.baseline * share.baseline / (n.baseline - 1.0)
                 + share.canary * share.canary / (n.canary - 1.0));
-        let difference = arms.canary.mean() - ratio * arms.baseline.mean();
-        Some(Welch { difference, error, freedom, variances })
+        let [canary, baseline] = [arms.canary.mean(), ratio * arms.baseline.mean()];
+        let rounding = f64::EPSILON * (canary.abs() + baseline.abs());
+        Some(Welch { difference: canary - baseline, error, rounding, freedom, variances })
     }
 }

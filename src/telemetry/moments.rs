@@ -23,24 +23,32 @@ impl Moments {
     /// Of values, in two passes, so that a large mean takes nothing from a small spread.
     ///
     /// # Errors
-    /// A value that is not finite, with its position; a sum or a sum of squares beyond what a float holds.
+    /// A value that is not finite, with its position; a sum or squared distances from the mean beyond what a float holds, or
+    /// distances so small (1e-146) that it has no squares of them.
     pub fn of(values: &[f64]) -> Result<Moments, Error> {
         if let Some(i) = values.iter().position(|v| !v.is_finite()) {
             return Err(Error::value(format!("{} is not finite", values[i])).at(format!("moments[{i}]")));
         }
-        let n = values.len() as f64;
-        let mean = if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / n };
+        let n = values.len().max(1) as f64;
+        let rough = values.iter().sum::<f64>() / n;
+        // The mean distance would be 0 but for the rounding of the sum.
+        let mean = rough + values.iter().map(|v| v - rough).sum::<f64>() / n;
         let distances = || values.iter().map(|v| v - mean);
-        // The second sum would be 0 but for the rounding of the mean.
+        let farthest = distances().fold(0.0, |most: f64, d| most.max(d.abs()));
+        if farthest < 1e-146 && farthest > 4.0 * f64::EPSILON * mean.abs() {
+            let message = format!("values within {farthest} of their mean, whose squares no float holds");
+            return Err(Error::value(message).at("moments"));
+        }
         let rest: f64 = distances().sum();
-        let scatter = distances().map(|d| d * d).sum::<f64>() - if n > 0.0 { rest * rest / n } else { 0.0 };
+        let scatter = distances().map(|d| d * d).sum::<f64>() - rest * rest / n;
         Moments::checked(values.len() as u64, mean, scatter.max(0.0))
     }
 
     /// From how many there are, their sum, and the sum of their squares, which is what a database adds up.
     ///
     /// The variance is a difference here: with a mean k times the standard deviation it has about `16 - 2 log10(k)` digits. Above
-    /// a million, add up distances from a rough mean instead.
+    /// a million, add up distances from a rough mean instead. A variance that is lost in the rounding of the sums (a random walk of n
+    /// last bits) is taken to be as large as that: never 0, which would make any difference certain.
     ///
     /// # Errors
     /// A sum that is not finite, or a sum of squares that is below `sum^2/n` by more than rounding.
@@ -55,7 +63,8 @@ impl Moments {
             let message = format!("{n} values cannot have the sum {sum} and the sum of squares {squares}");
             return Err(Error::value(message).at("moments"));
         }
-        Moments::checked(n, mean, scatter.max(0.0))
+        let rounding = f64::EPSILON * libm::sqrt(n as f64) * squares;
+        Moments::checked(n, mean, scatter.max(rounding).max(0.0))
     }
 
     fn checked(n: u64, mean: f64, scatter: f64) -> Result<Moments, Error> {
