@@ -5,7 +5,7 @@
 //! the delta method (Cochran, *Sampling Techniques*, 1977, chapter 6) gives the contributions
 //!
 //! - `psi_t = a_ct/A_c - u_ct/U_c - (a_bt/A_b - u_bt/U_b)` to `ln(R_c/R_b)`,
-//! - `psi_t = (a_ct - R_c u_ct)/U_c - (a_bt - R_b u_bt)/U_b` to `R_c - R_b`,
+//! - `psi_t = R_c (a_ct/A_c - u_ct/U_c) - R_b (a_bt/A_b - u_bt/U_b)` to `R_c - R_b`,
 //!
 //! whose long-run variance, weights `u_ct u_bt/(u_ct + u_bt)` and Student's t are those of [`interval`](super::interval). What both
 //! arms feel in an interval cancels.
@@ -66,9 +66,15 @@ pub fn joined(intervals: &Intervals<Ratio>, steps: Arms<f64>) -> Intervals<Ratio
     })
 }
 
+/// A sum beyond a float stays at the float's end, where [`compare`] shows nothing.
 fn plus(a: Ratio, b: Ratio) -> Ratio {
-    // Beyond a float both stay as they are.
-    a.plus(b).unwrap_or(a)
+    let sum = |of: fn(&Ratio) -> f64| (of(&a) + of(&b)).min(f64::MAX);
+    Ratio::new(sum(Ratio::amount), sum(Ratio::units)).unwrap_or(a)
+}
+
+/// The amount per unit, of totals that a float holds.
+fn value(totals: Ratio) -> Option<f64> {
+    totals.value().filter(|_| totals.amount() < f64::MAX && totals.units() < f64::MAX)
 }
 
 /// Two arms' amounts per unit. Made by [`compare`].
@@ -84,7 +90,11 @@ pub struct Comparison {
 
 /// Compares amounts per unit over consecutive intervals, which should be [`joined`].
 ///
-/// Intervals in which an arm has no units carry its amount into the totals, and count with the next that has.
+/// Intervals in which an arm has no units carry its amount into the totals, and count with the next that has. Totals beyond a
+/// float show nothing.
+///
+/// Rounding decides nothing: what T intervals may lose in their sums, T last bits, is the least that a contribution and a
+/// standard error may be. So amounts that are exactly proportional differ by what they differ, but not by a last bit.
 ///
 /// ```
 /// use serinus::{Arms, compare::{question::Boundary, ratio}, telemetry::Ratio};
@@ -122,20 +132,30 @@ pub fn compare(intervals: &[Arms<Ratio>]) -> Comparison {
         c * (b / (b + c))
     };
     let weights: Vec<f64> = strata.iter().map(weight).collect();
-    let values = totals.map(|t| t.value());
-    let estimate = |value: f64, psi: &dyn Fn(Ratio, Arm) -> f64| {
-        let psi = strata.iter().map(|s| psi(s.canary, Arm::Canary) - psi(s.baseline, Arm::Baseline));
-        let estimate = Estimate::new(value, &psi.collect::<Vec<f64>>(), &weights, 1.0);
+    let rounding = f64::EPSILON * intervals.len() as f64;
+    // a_t/A - u_t/U; 0 in an arm without an amount.
+    let excess = |r: Ratio, arm: Arm| {
+        let share = r.units() / units[arm];
+        let excess = r.amount() / amount[arm] - share;
+        if excess.abs() > rounding * share { excess } else { 0.0 }
+    };
+    let estimate = |value: f64, scale: Arms<f64>| {
+        let part = |s: &Arms<Ratio>, arm: Arm| scale[arm] * excess(s[arm], arm);
+        let psi = strata.iter().map(|s| part(s, Arm::Canary) - part(s, Arm::Baseline));
+        let mut estimate = Estimate::new(value, &psi.collect::<Vec<f64>>(), &weights, 1.0);
+        let least = rounding * (scale.canary + scale.baseline);
+        // Not `max`, which would make a number of NaN.
+        if estimate.standard_error < least {
+            estimate.standard_error = least;
+        }
         (estimate.value.is_finite() && estimate.standard_error.is_finite()).then_some(estimate)
     };
+    let values = totals.map(value);
     let (mut ratio, mut difference) = (None, None);
     if let (true, Some(baseline), Some(canary)) = (strata.len() >= FEWEST, values.baseline, values.canary) {
-        let values = Arms { baseline, canary };
-        difference =
-            estimate(canary - baseline, &|r, arm| (r.amount() - values[arm] * r.units()) / units[arm]);
+        difference = estimate(canary - baseline, Arms { baseline, canary });
         if baseline > 0.0 && canary > 0.0 {
-            let share = |r: Ratio, arm: Arm| r.amount() / amount[arm] - r.units() / units[arm];
-            ratio = estimate(libm::log(canary / baseline), &share);
+            ratio = estimate(libm::log(canary / baseline), Arms { baseline: 1.0, canary: 1.0 });
         }
     }
     Comparison { totals, intervals: strata.len(), ratio, difference }
@@ -159,10 +179,19 @@ impl Comparison {
         self.ratio.or(self.difference)
     }
 
-    /// Whether many intervals are worth too few independent ones, so that nothing is shown.
+    /// Whether many intervals are worth too few independent ones on the boundary's scale, so that nothing is shown there. A wave of
+    /// both arms' cost cancels in their ratio, but not in the difference of arms that are unlike.
     #[must_use]
-    pub fn is_too_dependent(&self) -> bool {
-        self.estimate().is_some_and(|e| e.intervals >= MANY && e.effective < ENOUGH_EFFECTIVE)
+    pub fn is_too_dependent(&self, boundary: Boundary) -> bool {
+        self.on_scale_of(boundary).is_some_and(|e| e.intervals >= MANY && e.effective < ENOUGH_EFFECTIVE)
+    }
+
+    fn on_scale_of(&self, boundary: Boundary) -> Option<Estimate> {
+        match boundary {
+            Boundary::Ratio(_) => self.ratio,
+            Boundary::Difference(_) => self.difference,
+            Boundary::Superiority(_) => None,
+        }
     }
 
     /// Whether the canary's amount per unit is above or below the boundary. Nothing is shown with fewer than [`FEWEST`]
@@ -171,16 +200,16 @@ impl Comparison {
     /// # Errors
     /// A ratio that is not positive and finite, a difference that is not finite; a [`Boundary::Superiority`].
     pub fn sides(&self, boundary: Boundary) -> Result<Sides, Error> {
-        let (estimate, null) = match boundary {
+        let null = match boundary {
             Boundary::Ratio(ratio) => {
                 check_ratio(ratio)?;
-                (self.ratio, libm::log(ratio))
+                libm::log(ratio)
             }
-            Boundary::Difference(d) if d.is_finite() => (self.difference, d),
+            Boundary::Difference(d) if d.is_finite() => d,
             Boundary::Difference(d) => return Err(Error::value(format!("difference {d} is not finite"))),
             Boundary::Superiority(_) => return Err(Error::value("amounts per unit have no superiority")),
         };
-        let shown = estimate.filter(|_| !self.is_too_dependent());
+        let shown = self.on_scale_of(boundary).filter(|_| !self.is_too_dependent(boundary));
         Ok(shown.map_or(Sides::NOTHING, |estimate| estimate.sides(null)))
     }
 
@@ -190,7 +219,7 @@ impl Comparison {
     /// A level that is not between 0 and 1.
     pub fn effects(&self, level: f64) -> Result<[Effect; 2], Error> {
         tail_of(level)?;
-        let values = self.totals.map(|t| t.value());
+        let values = self.totals.map(value);
         let both = values.canary.zip(values.baseline);
         let ratio = Effect {
             measure: Measure::AmountRatio,

@@ -260,7 +260,7 @@ impl<'a> Asked<'a> {
             }
             Asked::Trend { trend, .. } => Ok(trend.sides(boundary)?.into()),
             Asked::Amount { comparison, .. } => {
-                let too_dependent = comparison.is_too_dependent();
+                let too_dependent = comparison.is_too_dependent(boundary);
                 Ok(Told { sides: comparison.sides(boundary)?, too_dependent })
             }
             Asked::Mean(arms) => Ok(moments::sides(*arms, boundary)?.into()),
