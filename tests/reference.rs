@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use serinus::compare::rank::{MannWhitneyOptions, Method, mann_whitney_with, shift, shift_with, superiority};
-use serinus::compare::{histogram::Spread, interval, question::Boundary};
-use serinus::telemetry::{Counts, Histogram, Samples};
+use serinus::compare::{histogram::Spread, interval, moments, question::Boundary};
+use serinus::telemetry::{Counts, Histogram, Moments, Samples};
 use serinus::{Arms, PValue};
 
 const EXACT: f64 = 0.0;
@@ -217,6 +217,7 @@ fn rank(case: &Case) -> Verdict {
             Ok(Outcome::Agrees)
         }
         "cliff_delta_ci" => superiority_interval(case),
+        "welch_t" => welch(case),
         "u_cdf" => null_distribution(case),
         "u_quantile" => null_quantiles(case),
         _ => Ok(Outcome::NotBuilt),
@@ -357,6 +358,32 @@ fn superiority_interval(case: &Case) -> Verdict {
     let t = (case.expect("A_hi_t")? - a) / case.expect("A_var_brunner_munzel")?.sqrt();
     same("lower limit", low.unwrap_or(f64::NAN), logistic(logit(a) - t * se), ROOT)?;
     same("upper limit", high.unwrap_or(f64::NAN), logistic(logit(a) + t * se), ROOT)?;
+    Ok(Outcome::Agrees)
+}
+
+fn welch(case: &Case) -> Verdict {
+    let arms = case.values()?.try_map(|values| Moments::of(&values)).map_err(|e| e.to_string())?;
+    let sides = moments::sides(arms, Boundary::Difference(0.0)).map_err(|e| e.to_string())?;
+    let (p, two_sided) = match case.param("alternative").as_str() {
+        Some("greater") => (sides.greater, false),
+        Some("less") => (sides.less, false),
+        Some("two-sided") => (sides.greater.min(sides.less).times(2), true),
+        other => return Err(format!("alternative {other:?}")),
+    };
+    if case.records_no_number() {
+        return policy_holds(arms.baseline.mean() == arms.canary.mean(), p);
+    }
+    same("p", p.value(), case.expect("p")?, CLOSED_FORM)?;
+    let level = number(case.param("conf")).ok_or("no conf")?;
+    let both_sides = if two_sided { level } else { 2.0 * level - 1.0 };
+    let effect = moments::mean_difference(arms, both_sides).map_err(|e| e.to_string())?;
+    for (side, got) in [("ci_low", effect.interval.low), ("ci_high", effect.interval.high)] {
+        let expected = case.expect(side)?;
+        // Infinite where a one-sided interval does not ask.
+        if expected.is_finite() {
+            close(side, got.unwrap_or(f64::NAN), expected, CLOSED_FORM, case.scale()?)?;
+        }
+    }
     Ok(Outcome::Agrees)
 }
 
