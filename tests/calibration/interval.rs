@@ -6,7 +6,7 @@ use serinus::Arms;
 use serinus::compare::interval::{self, Tested};
 use serinus::compare::question::Boundary;
 use serinus::compare::ratio;
-use serinus::synth::{Autoregression, Costs, Errors, Latency, Random, Scenario, Split, Traffic, log_edges};
+use serinus::synth::{Autoregression, Costs, Errors, Latency, Random, Scenario, Split, Traffic};
 use serinus::telemetry::Counts;
 
 use crate::calibrate::{Claim, calibrate_all, powerful};
@@ -226,7 +226,7 @@ fn latencies(noise: Noise, pauses: f64, intervals: usize) {
         Scenario { shared: smaller(noise.shared, 0.6), own: smaller(noise.own, 0.6), ..Scenario::default() };
     for (split_name, split) in SPLITS {
         let traffic = Traffic { intervals, split, ..Traffic::default() };
-        let latency = Latency { pauses, edges: log_edges(0.001, 1.0, 20), ..Latency::default() };
+        let latency = Latency { pauses, ..Latency::default() };
         let text = format!("buckets, {}, pauses {pauses}, {split_name}, T = {intervals}", noise.name);
         let texts = ["ranks, harm", "ranks, safety", "exceedance, harm", "exceedance, safety"]
             .map(|what| format!("{text}: {what}"));
