@@ -5,7 +5,9 @@ use std::{collections::HashSet, fmt::Debug, str::FromStr};
 use serinus::{
     Arms, EValue, Effect, Error, Interval, Margin, PValue, PolicyErrors, Timestamp, Tolerance,
     compare::series::{Aligned, Level, Trend},
-    synth::{Autoregression, Errors, Family, Latency, Noise, Random, Regression, Scenario, Split, Traffic},
+    synth::{
+        Autoregression, Costs, Errors, Family, Latency, Noise, Random, Regression, Scenario, Split, Traffic,
+    },
     telemetry::{
         Counts, Events, Histogram, Intervals, Moments, Quality, Ratio, Samples, Selector, Series, SeriesSet,
     },
@@ -23,7 +25,7 @@ fn every_type_goes_anywhere() {
     ordinary::<(Policy, CheckedPolicy, Telemetry, Report, Assessment)>();
     ordinary::<(Error, PolicyErrors)>();
     ordinary::<(Random, Noise, Family, Regression, Traffic, Split, Scenario)>();
-    ordinary::<(Autoregression, Errors, Latency)>();
+    ordinary::<(Autoregression, Costs, Errors, Latency)>();
 }
 
 #[test]

@@ -3,14 +3,17 @@
 //! One function a file, one match arm a test. `SERINUS_VECTORS` names another folder with files of the same names and
 //! shapes. Tolerances and their reasons: `data/README.md`.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use serinus::compare::rank::{MannWhitneyOptions, Method, mann_whitney_with, shift, shift_with, superiority};
+use serinus::compare::series::{align, level};
 use serinus::compare::{histogram::Spread, interval, moments, question::Boundary};
-use serinus::telemetry::{Counts, Histogram, Moments, Samples};
-use serinus::{Arms, PValue};
+use serinus::telemetry::{Counts, Histogram, Moments, Point, Samples, Series};
+use serinus::{Arms, PValue, Timestamp};
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
 const EXACT: f64 = 0.0;
 const CLOSED_FORM: f64 = 1e-12;
@@ -18,7 +21,11 @@ const PEER_ROUNDED: f64 = 1e-13;
 const ROOT: f64 = 1e-9;
 
 /// The files, and what checks a case of each.
-const FILES: &[(&str, Check)] = &[("rank.json", rank), ("interval_robust.json", interval_robust)];
+const FILES: &[(&str, Check)] = &[
+    ("rank.json", rank),
+    ("aligned_effect.json", aligned_effect),
+    ("interval_robust.json", interval_robust),
+];
 
 type Check = fn(&Case) -> Verdict;
 
@@ -82,14 +89,16 @@ fn every_case_is_checked_or_skipped_with_a_reason() {
 
 fn check_file(file: &str, text: &str, check: Check, skips: &[&Skip], own: bool, faults: &mut Vec<String>) {
     let contents: Value = serde_json::from_str(text).unwrap();
-    let cases = contents["cases"].as_array().unwrap();
+    let cases = contents["cases"].as_array().or(contents.as_array()).unwrap();
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     let mut ids = BTreeSet::new();
     let (mut checked, mut policy) = (0, 0);
-    for case in cases {
+    for (i, case) in cases.iter().enumerate() {
         let case = Case { case, contents: &contents };
-        let (id, test) = (case.text("id"), case.test());
-        if !ids.insert(id) {
+        // A file without identifiers is a list of cases of one test.
+        let unnamed = format!("case {i}");
+        let (id, test) = (case.case["id"].as_str().unwrap_or(&unnamed), case.test());
+        if !ids.insert(id.to_string()) {
             faults.push(format!("{file}: {id}: twice"));
         }
         let listed = skips.iter().find(|s| s.id.as_deref() == Some(id) || s.test.as_deref() == Some(test));
@@ -110,7 +119,7 @@ fn check_file(file: &str, text: &str, check: Check, skips: &[&Skip], own: bool, 
             (Err(fault), None) => faults.push(format!("{file}: {id}: {fault}")),
         }
     }
-    let stale = skips.iter().filter_map(|s| s.id.as_deref()).filter(|id| own && !ids.contains(id));
+    let stale = skips.iter().filter_map(|s| s.id.as_deref()).filter(|id| own && !ids.contains(*id));
     faults.extend(stale.map(|id| format!("skips.toml: {file} has no case {id}")));
     let skipped: usize = reasons.values().sum();
     println!("{file}: {checked} checked, {skipped} skipped");
@@ -298,6 +307,36 @@ fn shift_interval(case: &Case, arms: Arms<&Samples>, options: &MannWhitneyOption
     Ok(())
 }
 
+/// Welch's t: x against y, and its interval of the difference of the means.
+fn welch(case: &Case) -> Verdict {
+    let arms = case.values()?.try_map(|values| Moments::of(&values)).map_err(|e| e.to_string())?;
+    let sides = moments::sides(arms, Boundary::Difference(0.0)).map_err(|e| e.to_string())?;
+    if case.records_no_number() {
+        // Both arms constant: equal means tell nothing.
+        let nothing = sides.greater == PValue::ONE && sides.less == PValue::ONE;
+        return if nothing { Ok(Outcome::Policy) } else { Err(format!("{sides:?}")) };
+    }
+    let two_sided = case.param("alternative").as_str() == Some("two-sided");
+    let p = match case.param("alternative").as_str() {
+        Some("greater") => sides.greater.value(),
+        Some("less") => sides.less.value(),
+        _ => sides.greater.min(sides.less).times(2).value(),
+    };
+    same("p", p, case.expect("p")?, CLOSED_FORM)?;
+    let effect =
+        moments::mean_difference(arms, if two_sided { 0.95 } else { 0.9 }).map_err(|e| e.to_string())?;
+    let scale = case.scale()?;
+    for (side, got, field) in
+        [("lower limit", effect.interval.low, "ci_low"), ("upper limit", effect.interval.high, "ci_high")]
+    {
+        let expected = case.expect(field)?;
+        if expected.is_finite() {
+            close(side, got.unwrap_or(f64::NAN), expected, ROOT, scale)?;
+        }
+    }
+    Ok(Outcome::Agrees)
+}
+
 fn exact_with_ties(case: &Case) -> Verdict {
     let mut values = case.values()?;
     if case.text("tool").contains("exactRankTests") {
@@ -361,32 +400,6 @@ fn superiority_interval(case: &Case) -> Verdict {
     Ok(Outcome::Agrees)
 }
 
-fn welch(case: &Case) -> Verdict {
-    let arms = case.values()?.try_map(|values| Moments::of(&values)).map_err(|e| e.to_string())?;
-    let sides = moments::sides(arms, Boundary::Difference(0.0)).map_err(|e| e.to_string())?;
-    let (p, two_sided) = match case.param("alternative").as_str() {
-        Some("greater") => (sides.greater, false),
-        Some("less") => (sides.less, false),
-        Some("two-sided") => (sides.greater.min(sides.less).times(2), true),
-        other => return Err(format!("alternative {other:?}")),
-    };
-    if case.records_no_number() {
-        return policy_holds(arms.baseline.mean() == arms.canary.mean(), p);
-    }
-    same("p", p.value(), case.expect("p")?, CLOSED_FORM)?;
-    let level = number(case.param("conf")).ok_or("no conf")?;
-    let both_sides = if two_sided { level } else { 2.0 * level - 1.0 };
-    let effect = moments::mean_difference(arms, both_sides).map_err(|e| e.to_string())?;
-    for (side, got) in [("ci_low", effect.interval.low), ("ci_high", effect.interval.high)] {
-        let expected = case.expect(side)?;
-        // Infinite where a one-sided interval does not ask.
-        if expected.is_finite() {
-            close(side, got.unwrap_or(f64::NAN), expected, CLOSED_FORM, case.scale()?)?;
-        }
-    }
-    Ok(Outcome::Agrees)
-}
-
 /// Untied arms with n and m values and U = u.
 fn arms_with(n: u64, m: u64, u: u64) -> Result<Arms<Samples>, String> {
     let baseline = (1..=m).map(|j| j as f64).collect();
@@ -435,6 +448,41 @@ fn null_quantiles(case: &Case) -> Verdict {
         if !(below < p && p <= exact_sides(n, m, q)?.less.value()) {
             return Err(format!("{q} is not the quantile at {p}"));
         }
+    }
+    Ok(Outcome::Agrees)
+}
+
+// ---- aligned_effect.json ----
+
+fn aligned_effect(case: &Case) -> Verdict {
+    let expect = |field: &str| number(&case.case[field]).ok_or(format!("no number {field}"));
+    let series = |field: &str| -> Result<Series, String> {
+        let values = case.case[field].as_array().ok_or(format!("no {field}"))?;
+        let point = |(t, value): (usize, &Value)| {
+            Some(Point { at: Timestamp::from_micros(t as i64 * 15_000_000), value: number(value)? })
+        };
+        let points: Option<Vec<Point>> = values.iter().enumerate().map(point).collect();
+        Series::new(points.ok_or("no number")?, Duration::ZERO).map_err(|e| e.to_string())
+    };
+    let (x, y) = (series("x")?, series("y")?);
+    let pairs = align(Arms { baseline: &x, canary: &y }).map_err(|e| e.to_string())?;
+    let answer = level(&pairs, Boundary::Difference(0.0)).map_err(|e| e.to_string())?;
+    let (n, nu) = (pairs.len() as f64, f64::from(answer.cosines));
+    let law = StudentsT::new(0.0, 1.0, nu).map_err(|e| e.to_string())?;
+    let two_sided = |t: f64| 2.0 * law.sf(t.abs());
+    for (field, got) in [
+        ("n", n),
+        ("theta", answer.theta),
+        ("mw_U_y", answer.theta * n * n),
+        ("nu", nu),
+        ("aligned_lrv_ewc", n * answer.standard_error * answer.standard_error),
+        ("aligned_se_theta", answer.standard_error),
+        ("aligned_t", answer.t),
+        ("aligned_p", two_sided(answer.t)),
+        ("aligned_logit_t", answer.logit_t),
+        ("aligned_logit_p", two_sided(answer.logit_t)),
+    ] {
+        same(field, got, expect(field)?, ROOT)?;
     }
     Ok(Outcome::Agrees)
 }

@@ -1,14 +1,6 @@
-//! Gauges over time against recorded values, against their definitions, and at the edges.
-//!
-//! Of `data/aligned_effect.json` the fields of the aligned effect are checked. Not checked, because they are other methods:
-//! - `mw_p_asymptotic_cc`: Mann-Whitney on independent values, checked in `reference.rs`;
-//! - `aligned_p`: the t without the logit;
-//! - `diff_mean`, `diff_lrv_ewc`, `diff_ewc_p`, `diff_nw_lag`, `diff_lrv_nw_statsmodels`: means of differences;
-//! - `signedrank_ewc_p`, `unpaired_bm_ewc_p`: the signed-rank and the unpaired test;
-//! - `acf_diff`, `tau_geyer_diff`, `pw_block_arch`, `pw_block_mine_circular`: memory of the differences, block lengths.
+//! Gauges over time against their definitions, and at the edges; recorded values are checked by `reference.rs`.
 
 use core::time::Duration;
-use std::path::{Path, PathBuf};
 
 use approx::assert_relative_eq;
 use serinus::compare::question::{Boundary, Sides};
@@ -18,7 +10,6 @@ use serinus::compare::series::{
 };
 use serinus::telemetry::{Point, Series};
 use serinus::{Arms, Effect, ErrorKind, Measure, Timestamp};
-use statrs::distribution::{ContinuousCDF, StudentsT};
 
 const NOT_MOVED: Boundary = Boundary::Difference(0.0);
 const STEP: f64 = 15.0;
@@ -65,43 +56,6 @@ impl Draws {
 
 fn map(values: &[f64], f: impl Fn(f64) -> f64) -> Vec<f64> {
     values.iter().map(|v| f(*v)).collect()
-}
-
-// ---- recorded values ----
-
-#[test]
-fn the_aligned_effect_is_that_of_its_python_original() {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let other = std::env::var_os("SERINUS_VECTORS").map(PathBuf::from);
-    let file = other.as_ref().unwrap_or(&own).join("aligned_effect.json");
-    let Ok(text) = std::fs::read_to_string(&file) else {
-        assert!(other.is_some(), "{} is missing", file.display());
-        return println!("{} is missing", file.display());
-    };
-    let cases: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
-    assert!(!cases.is_empty());
-    for case in &cases {
-        let number = |name: &str| case[name].as_f64().unwrap();
-        let values = |name: &str| -> Vec<f64> { serde_json::from_value(case[name].clone()).unwrap() };
-        let pairs = pairs(&values("x"), &values("y"));
-        let answer = level(&pairs, NOT_MOVED).unwrap();
-        let (n, nu) = (pairs.len() as f64, f64::from(answer.cosines));
-        let two_sided = |t: f64| 2.0 * StudentsT::new(0.0, 1.0, nu).unwrap().sf(t.abs());
-        for (name, got) in [
-            ("n", n),
-            ("theta", answer.theta),
-            ("mw_U_y", answer.theta * n * n),
-            ("nu", nu),
-            ("aligned_lrv_ewc", n * answer.standard_error.powi(2)),
-            ("aligned_se_theta", answer.standard_error),
-            ("aligned_t", answer.t),
-            ("aligned_logit_t", answer.logit_t),
-            ("aligned_logit_p", two_sided(answer.logit_t)),
-        ] {
-            // Both add up a few hundred products in another order.
-            assert_relative_eq!(got, number(name), max_relative = 1e-9, epsilon = 1e-12);
-        }
-    }
 }
 
 // ---- alignment ----

@@ -5,7 +5,8 @@
 //! with probability 7e-6. The seed is the hash of the check's text.
 
 use serinus::synth::{
-    Autoregression, Errors, Family, Latency, Noise, Random, Regression, Scenario, Split, Traffic, log_edges,
+    Autoregression, Costs, Errors, Family, Latency, Noise, Random, Regression, Scenario, Split, Traffic,
+    log_edges,
 };
 use serinus::telemetry::Histogram;
 use serinus::{Arm, Arms};
@@ -430,4 +431,24 @@ fn absurd_parameters_have_values_too() {
     let all = Traffic::default().counts(&hopeless, &Scenario::default(), random).unwrap();
     assert!(all.iter().all(|minute| minute.canary.share() == Some(1.0)));
     assert!(flood.histograms(&Latency::default(), &Scenario::default(), random).is_err());
+}
+
+/// With N ~ Poisson(m) requests of mean cost c and variation v, the amount has mean `f + m c` and variance `m c^2 (1 + v^2)`.
+#[test]
+fn amounts_have_the_moments_of_a_compound_poisson_sum() {
+    let traffic = Traffic { intervals: 1, requests: 40.0, ..Traffic::default() };
+    let costs = Costs { mean: 0.3, variation: 0.7, fixed: 2.0 };
+    let dearer = Scenario { regression: 1.5, ..Scenario::default() };
+    let amount = |arm: Arm| {
+        move |random: &mut Random| traffic.amounts(&costs, &dearer, random).unwrap()[0][arm].amount()
+    };
+    let square = |middle: f64| move |value: f64| (value - middle) * (value - middle);
+    for (arm, cost) in [(Arm::Baseline, 0.3), (Arm::Canary, 0.45)] {
+        let middle = 2.0 + 20.0 * cost;
+        agrees(&format!("mean amount of the {arm}"), middle, amount(arm));
+        let variance = 20.0 * cost * cost * 1.49;
+        agrees(&format!("variance of the {arm}'s amount"), variance, |random| {
+            square(middle)(amount(arm)(random))
+        });
+    }
 }

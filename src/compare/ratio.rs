@@ -173,10 +173,17 @@ impl Comparison {
         self.intervals
     }
 
-    /// Of the ratio, or where an arm has no amount of the difference, on its scale; `None` with fewer than [`FEWEST`] intervals.
+    /// The logarithm of the ratio, and the difference, each with its error; `None` with fewer than [`FEWEST`] intervals, and for a
+    /// ratio where an arm has no amount.
     #[must_use]
-    pub fn estimate(&self) -> Option<Estimate> {
-        self.ratio.or(self.difference)
+    pub fn estimates(&self) -> [Option<Estimate>; 2] {
+        [self.ratio, self.difference]
+    }
+
+    /// How many independent intervals they are worth; `None` with fewer than [`FEWEST`].
+    #[must_use]
+    pub fn effective(&self) -> Option<f64> {
+        self.ratio.or(self.difference).map(|estimate| estimate.effective)
     }
 
     /// Whether many intervals are worth too few independent ones on the boundary's scale, so that nothing is shown there. A wave of

@@ -6,6 +6,7 @@
 //! | a gauge or rate at the same instants of both arms | [`Family::draw`] |
 //! | requests per interval | [`Traffic::requests`] |
 //! | bad of total per interval | [`Traffic::counts`] |
+//! | an amount per request and interval | [`Traffic::amounts`] |
 //! | latencies per interval, in buckets or raw | [`Traffic::histograms`], [`Traffic::samples`] |
 //!
 //! What one interval has in common with the next, and one arm with the other, is what breaks a test that assumes
@@ -26,6 +27,7 @@
 //! # Ok::<(), serinus::Error>(())
 //! ```
 
+mod costs;
 mod counts;
 mod latency;
 mod noise;
@@ -34,6 +36,7 @@ mod scenario;
 mod series;
 mod traffic;
 
+pub use costs::Costs;
 pub use counts::Errors;
 pub use latency::{Latency, log_edges};
 pub use noise::Noise;

@@ -526,7 +526,7 @@ pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result
             evidence.method = format!("ratio of totals over {} intervals", comparison.intervals());
             evidence.intervals = Some(comparison.intervals() as u64);
             evidence.effects = comparison.effects(level)?.to_vec();
-            evidence.effective = comparison.estimate().map(|estimate| estimate.effective);
+            evidence.effective = comparison.effective();
             evidence.assumptions = vec![FORGETS.into(), "the amount is proportional to the units".into()];
         }
         Asked::Mean(arms) => {

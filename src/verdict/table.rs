@@ -146,6 +146,23 @@ fn explain(a: &Assessment, report: &Report) -> Vec<String> {
         let beyond = a.threshold.map_or(String::new(), |t| format!(" above {}", in_unit(t, a.unit, false)));
         say(format!("baseline {}, canary {}{beyond}", seen(&arms.baseline), seen(&arms.canary)));
     }
+    if let (Some(intervals), Some(effective)) = (a.intervals, a.effective) {
+        say(format!("{intervals} intervals, worth {effective:.0} independent ones"));
+    }
+    if let Some(incident) = &a.incident {
+        let ends: Vec<String> = incident.ends.iter().map(ToString::to_string).collect();
+        say(format!(
+            "a short incident: three intervals make {} of what all contribute; they ended at {}",
+            percent(incident.share),
+            ends.join(", ")
+        ));
+    }
+    if a.decaying {
+        say("worse than what is accepted over the whole run, and within it in the last third".into());
+    }
+    if a.unequal_load {
+        say("decides nothing: one arm carries more than twice the other's load".into());
+    }
     if a.coarse {
         let width = a.bucket_ratio.map_or(String::new(), |r| format!(" ({} wide)", percent(r - 1.0)));
         say(format!("resolution: coarse; the median's bucket{width} is wider than twice the margin"));
@@ -209,6 +226,8 @@ fn in_unit(value: f64, unit: Option<Unit>, share: bool) -> String {
         _ if share => percent(value),
         Some(Unit::Ratio) => percent(value),
         Some(Unit::Seconds) => scaled(&[(1.0, "s"), (1e-3, "ms"), (1e-6, "us")]),
+        // A fraction of a byte is none.
+        Some(Unit::Bytes) if value.abs() < 0.5 => "0 B".into(),
         Some(Unit::Bytes) => scaled(&[(1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")]),
         None => trimmed(value),
     }

@@ -2,4 +2,7 @@
 
 mod calibrate;
 mod harness;
+mod interval;
+mod moments;
 mod rank;
+mod series;

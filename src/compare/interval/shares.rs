@@ -13,8 +13,10 @@ use crate::compare::counts::{self, Null, Unit, check_ratio, guarded, mid_p, scor
 use crate::compare::events;
 use crate::compare::question::{Boundary, Sides};
 use crate::error::Error;
-use crate::evidence::{Effect, Measure, PValue};
+use crate::evidence::{Effect, Interval, Measure, PValue};
 use crate::special::binomial::Binomial;
+use crate::special::normal::normal_quantile;
+use crate::special::root::find_root;
 use crate::telemetry::{Counts, Events, MAX_COUNT};
 
 /// With fewer intervals with events in an arm, clustering cannot be told from chance.
@@ -159,7 +161,8 @@ impl Shares {
     }
 
     /// The ratio and the difference of the shares or rates, canary against baseline, each with an interval of the given
-    /// level: by the contributions of the intervals where these decide, else by the totals.
+    /// level: by the contributions of the intervals, with fewer than [`FEWEST`] of them, or without any event in an arm, by the
+    /// totals. Where few intervals have events, an interval holds all that one of the tests does not reject.
     ///
     /// # Errors
     /// A level that is not between 0 and 1.
@@ -183,14 +186,57 @@ impl Shares {
         let difference = self.difference.map_or(difference, |estimate| Effect {
             measure: measures.0,
             estimate: Some(unscaled(estimate.value)),
-            interval: estimate.interval(level).map(unscaled),
+            interval: self.difference_interval(&estimate, level).map(unscaled),
         });
-        let ratio = self.ratio.map_or(ratio, |estimate| Effect {
-            measure: measures.1,
-            estimate: Some(libm::exp(estimate.value)),
-            interval: estimate.interval(level).map(libm::exp),
-        });
+        let few = self.strata.len() >= FEWEST && self.dispersion().is_some();
+        let ratio = match self.ratio {
+            None if few => Effect { interval: self.widest_ratio_interval(level), ..ratio },
+            None => ratio,
+            Some(estimate) => Effect {
+                measure: measures.1,
+                estimate: Some(libm::exp(estimate.value)),
+                interval: if few {
+                    self.widest_ratio_interval(level)
+                } else {
+                    estimate.interval(level).map(libm::exp)
+                },
+            },
+        };
         Ok([difference, ratio])
+    }
+
+    /// The ratios that not all tests reject.
+    fn widest_ratio_interval(&self, level: f64) -> Interval {
+        let ln_tail = libm::log(0.5 * (1.0 - level));
+        let largest = |ratio: f64| {
+            let chance = self.canary_chance(ratio);
+            let robust = self.ratio.map(|estimate| estimate.sides(libm::log(ratio)));
+            robust.into_iter().chain(self.deflated_ratio(chance)).fold(self.exact_ratio(chance), Sides::max)
+        };
+        let low = find_root(f64::MIN_POSITIVE, f64::MAX, |ratio| largest(ratio).greater.ln() >= ln_tail);
+        let high = find_root(f64::MIN_POSITIVE, f64::MAX, |ratio| largest(ratio).less.ln() <= ln_tail);
+        // Without an event in an arm its side is open: 0, or unbounded.
+        let inside = |limit: f64| if limit < f64::MAX { limit } else { f64::INFINITY };
+        Interval::new(if low > f64::MIN_POSITIVE { low } else { 0.0 }, inside(high), level)
+    }
+
+    /// The differences that the intervals do not reject, nor the score test with counts divided by the dispersion where few
+    /// intervals have events.
+    fn difference_interval(&self, estimate: &Estimate, level: f64) -> Interval {
+        let by_intervals = estimate.interval(level);
+        let Some(phi) = self.dispersion() else { return by_intervals };
+        let z = -normal_quantile(0.5 * (1.0 - level)) * libm::sqrt(phi);
+        let (least, most) = if self.unit == Unit::Shares { (-1.0, 1.0) } else { (f64::MIN, f64::MAX) };
+        let z_at = |d: f64| Null { unit: self.unit, size: self.sizes(), difference: d }.z(self.bad());
+        let limit = |z: f64| find_root(least, most, |d| z_at(d) <= z);
+        let wider = |own: Option<f64>, other: f64, pick: fn(f64, f64) -> f64| {
+            own.map_or(f64::NAN, |own| pick(own, other))
+        };
+        Interval::new(
+            wider(by_intervals.low, limit(z), f64::min),
+            wider(by_intervals.high, limit(-z), f64::max),
+            level,
+        )
     }
 
     /// The same after `factor` times as many intervals like these; `None` where counts would pass 2^53.
