@@ -273,7 +273,7 @@ pub(super) fn sure_pairs(
     greater: bool,
 ) -> Vec<(usize, usize)> {
     let high = |k: usize| edges.get(k).copied();
-    let low = |k: usize| k.checked_sub(1).map_or(lowest, |below| high(below));
+    let low = |k: usize| k.checked_sub(1).map_or(lowest, high);
     let in_order = |&(c, b): &(usize, usize)| {
         let ends = if greater { high(b).zip(low(c)) } else { high(c).zip(low(b)) };
         ends.is_some_and(

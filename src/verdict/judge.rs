@@ -215,7 +215,7 @@ impl<'a> Found<'a> {
 }
 
 fn write(assessment: &mut Assessment, evidence: Evidence) {
-    assessment.method = evidence.method.into();
+    assessment.method = evidence.method;
     assessment.guarantee = Some(evidence.guarantee);
     assessment.assumptions = evidence.assumptions;
     assessment.arms = Some(evidence.arms);
