@@ -32,7 +32,7 @@
 use super::placements::{Moved, Placements};
 use super::{Aligned, LEAST};
 use crate::compare::counts::{tail_of, unbounded};
-use crate::compare::long_run::{Cosines, Memory, index_time, standard_errors};
+use crate::compare::long_run::{Cosines, Memory, standard_errors_by_index};
 use crate::compare::question::{Boundary, Sides};
 use crate::error::Error;
 use crate::evidence::{Effect, Interval, Measure, PValue};
@@ -167,7 +167,7 @@ pub(super) fn level_at(pairs: &Aligned, moved: Moved) -> Level {
 
     let cosines = Cosines::by_length(n);
     let terms = [centred(&placements), centred(&ranks)];
-    let errors = standard_errors([&terms[0], &terms[1]], &index_time(pairs.len()), cosines);
+    let errors = standard_errors_by_index([&terms[0], &terms[1]], cosines);
     // The terms are whole numbers, 2n q_t and 4n w_t, and the errors those of their sums.
     let floor = 1.0 / (2.0 * n * libm::sqrt(n));
     let [own, of_ranks] =
