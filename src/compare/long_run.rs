@@ -87,11 +87,6 @@ pub(super) fn operational_time(weights: &[f64]) -> Vec<f64> {
     weights.iter().map(middle).collect()
 }
 
-/// The middles of n equal shares of time.
-pub(super) fn index_time(n: usize) -> Vec<f64> {
-    (0..n).map(|t| (t as f64 + 0.5) / n as f64).collect()
-}
-
 /// How many terms are taken through all cosines together: few enough for the fastest memory.
 const CHUNK: usize = 64;
 
@@ -101,20 +96,51 @@ const LANES: usize = 8;
 /// The standard error of the sum of the contributions at their times. O(n nu), with one cosine a term: the others follow from
 /// `cos((j+1) x) = 2 cos(x) cos(j x) - cos((j-1) x)`.
 pub(super) fn standard_error(psi: &[f64], time: &[f64], cosines: Cosines) -> f64 {
-    standard_errors([psi], time, cosines)[0]
+    standard_errors([[psi, psi]], time, cosines)[0]
 }
 
-/// [`standard_error`] of several sums over the same times, for which the cosines are made once.
-pub(super) fn standard_errors<const K: usize>(psi: [&[f64]; K], time: &[f64], cosines: Cosines) -> [f64; K] {
+/// [`standard_error`] of several sums of equally many contributions in index time, for which the cosines are made once.
+///
+/// Time is folded in its middle: `cos(pi j (1 - tau)) = (-1)^j cos(pi j tau)`, so that an even cosine sees the sum of a
+/// contribution and its mirror image, and an odd one their difference.
+pub(super) fn standard_errors_by_index<const K: usize>(psi: [&[f64]; K], cosines: Cosines) -> [f64; K] {
+    let n = psi.first().map_or(0, |psi| psi.len());
+    let folded = psi.map(|psi| {
+        let (early, late) = (&psi[..n / 2], psi.iter().rev());
+        let both = || early.iter().zip(late.clone());
+        let mut folds = Folds {
+            odd: both().map(|(early, late)| early - late).collect(),
+            even: both().map(|(early, late)| early + late).collect(),
+        };
+        if n % 2 == 1 {
+            // Where each odd cosine is 0.
+            folds.odd.push(0.0);
+            folds.even.push(psi[n / 2]);
+        }
+        folds
+    });
+    let time: Vec<f64> = (0..n.div_ceil(2)).map(|t| (t as f64 + 0.5) / n as f64).collect();
+    standard_errors(core::array::from_fn(|k| [&folded[k].odd[..], &folded[k].even[..]]), &time, cosines)
+}
+
+/// What the odd and the even cosines see.
+struct Folds {
+    odd: Vec<f64>,
+    even: Vec<f64>,
+}
+
+/// Of each sum what the odd and what the even cosines see.
+fn standard_errors<const K: usize>(psi: [[&[f64]; 2]; K], time: &[f64], cosines: Cosines) -> [f64; K] {
     let mut projections = vec![[0.0; K]; cosines.0 as usize];
     for (k, time) in time.chunks(CHUNK).enumerate() {
         // A last chunk that is not full goes on with contributions of 0.
-        let terms = psi.map(|psi| filled(psi.chunks(CHUNK).nth(k).unwrap_or_default()));
+        let chunk = |psi: &[f64]| filled(psi.chunks(CHUNK).nth(k).unwrap_or_default());
+        let terms = psi.map(|seen| seen.map(chunk));
         let first = filled(time).map(|tau| libm::cos(PI * tau));
         let (mut now, mut before) = (first, [1.0; CHUNK]);
-        for projection in &mut projections {
+        for (j, projection) in projections.iter_mut().enumerate() {
             for (projection, terms) in projection.iter_mut().zip(&terms) {
-                *projection += dot(terms, &now);
+                *projection += dot(&terms[j % 2], &now);
             }
             for ((before, now), first) in before.iter_mut().zip(&mut now).zip(&first) {
                 let next = 2.0 * first * *now - *before;
@@ -175,8 +201,16 @@ mod tests {
 
     #[test]
     fn equal_weights_are_index_time() {
-        let time = operational_time(&[2.0; 10]);
-        assert!(time.iter().zip(index_time(10)).all(|(a, b)| (a - b).abs() < 1e-15));
+        for n in [8, 9, 64, 127, 1440] {
+            let psi: Vec<f64> = (0..n).map(|t| f64::from((t * t + 3 * t) % 17) - 8.0).collect();
+            let square: Vec<f64> = psi.iter().map(|p| p * p).collect();
+            let cosines = Cosines::by_length(f64::from(n));
+            let time = operational_time(&vec![2.0; n as usize]);
+            let expected = [&psi, &square].map(|psi| by_definition(psi, &time, cosines.0));
+            for (got, expected) in standard_errors_by_index([&psi, &square], cosines).iter().zip(expected) {
+                assert!((got / expected - 1.0).abs() < 1e-10, "{n}: {got} {expected}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One metric: from what was observed to the two answers, the effects, and what they rest on.
 
 use core::cell::RefCell;
+use std::rc::Rc;
 
 use crate::{
     arm::Arms,
@@ -61,20 +62,20 @@ pub(super) struct Answers {
 }
 
 /// A metric's telemetry in the form in which its question is asked.
-enum Asked<'a> {
+pub(super) enum Asked<'a> {
     Share { shares: Shares, totals: Arms<Counts>, threshold: Option<f64> },
     Rate { shares: Shares, totals: Arms<Events> },
     Buckets(Buckets),
     Values(Raw<'a>),
     Level(Levels),
-    Trend { trend: Trend, pairs: Aligned, load: Option<Arms<f64>> },
+    Trend { trend: Trend, pairs: Rc<Aligned>, load: Option<Arms<f64>> },
     Amount { comparison: ratio::Comparison, proportional: bool },
     Mean(Arms<Moments>),
 }
 
 /// Aligned pairs, with the tests at the boundaries that were asked so far: each takes a merge and many cosines.
-struct Levels {
-    pairs: Aligned,
+pub(super) struct Levels {
+    pairs: Rc<Aligned>,
     asked: RefCell<Vec<(Boundary, Level)>>,
     load: Option<Arms<f64>>,
 }
@@ -184,13 +185,13 @@ impl<'a> Asked<'a> {
                 share(&above, Some(value))
             }
             (Observed::Series { arms, requests }, Ask::Level) => Ok(Asked::Level(Levels {
-                pairs: series::align(arms.as_ref())?,
+                pairs: Rc::new(series::align(arms.as_ref())?),
                 asked: RefCell::default(),
                 load: *requests,
             })),
             (Observed::Series { arms, requests }, Ask::Trend) => {
                 let pairs = series::align(arms.as_ref())?;
-                Ok(Asked::Trend { trend: series::trend(&pairs)?, pairs, load: *requests })
+                Ok(Asked::Trend { trend: series::trend(&pairs)?, pairs: Rc::new(pairs), load: *requests })
             }
             (Observed::Ratio(intervals), Ask::Rate) => Ok(Asked::Amount {
                 comparison: ratio::compare(intervals.arms()),
@@ -201,31 +202,43 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The same after `factor` times as much of the same; `None` where that cannot be imagined.
-    fn repeated(self, factor: u64) -> Option<Asked<'a>> {
+    /// The same after `factor` times as much of the same; `None` where that cannot be imagined. What was not asked yet is not
+    /// repeated.
+    fn repeated(&self, factor: u64) -> Option<Asked<'a>> {
         Some(match self {
-            Asked::Share { shares, totals, threshold } => {
-                Asked::Share { shares: shares.repeated(factor)?, totals, threshold }
+            Asked::Share { shares, totals, threshold } => Asked::Share {
+                shares: shares.clone().repeated(factor)?,
+                totals: *totals,
+                threshold: *threshold,
+            },
+            Asked::Rate { shares, totals } => {
+                Asked::Rate { shares: shares.clone().repeated(factor)?, totals: *totals }
             }
-            Asked::Rate { shares, totals } => Asked::Rate { shares: shares.repeated(factor)?, totals },
-            Asked::Buckets(buckets) => Asked::Buckets(buckets.repeated(factor)?),
+            Asked::Buckets(buckets) => Asked::Buckets(buckets.clone().repeated(factor)?),
             Asked::Values(_) => return None,
-            Asked::Level(levels) => {
-                let (n, asked) = (levels.pairs.len(), levels.asked.into_inner());
-                let asked = asked.into_iter().map(|(boundary, level)| (boundary, level.repeated(n, factor)));
-                Asked::Level(Levels { asked: RefCell::new(asked.collect()), ..levels })
+            Asked::Level(Levels { pairs, asked, load }) => {
+                let repeated =
+                    |(boundary, level): &(Boundary, Level)| (*boundary, level.repeated(pairs.len(), factor));
+                let asked = RefCell::new(asked.borrow().iter().map(repeated).collect());
+                Asked::Level(Levels { pairs: Rc::clone(pairs), asked, load: *load })
             }
             Asked::Trend { trend, pairs, load } => {
-                Asked::Trend { trend: trend.repeated(factor), pairs, load }
+                Asked::Trend { trend: trend.clone().repeated(factor), pairs: Rc::clone(pairs), load: *load }
             }
             Asked::Amount { comparison, proportional } => {
-                Asked::Amount { comparison: comparison.repeated(factor), proportional }
+                Asked::Amount { comparison: comparison.repeated(factor), proportional: *proportional }
             }
             Asked::Mean(arms) => {
                 let Arms { baseline, canary } = arms.map(|moments| moments.repeated(factor));
                 Asked::Mean(Arms { baseline: baseline?, canary: canary? })
             }
         })
+    }
+
+    /// The answers for `factor` times the traffic, at the shares that were seen and once their own answers are known; `None`
+    /// for raw values.
+    pub(super) fn answers_at(&self, metric: &Metric, factor: u64) -> Option<Answers> {
+        self.repeated(factor)?.answers(metric).ok()
     }
 
     /// Whether an arm has seen nothing at all.
@@ -376,18 +389,6 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The answers for `factor` times the traffic, at the shares that were seen; `None` for raw values, and where there is none.
-pub(super) fn answers_at(metric: &Metric, observed: &Observed, factor: u64) -> Option<Answers> {
-    let asked = Asked::new(metric, observed).ok().filter(|asked| !asked.is_empty())?;
-    if let Asked::Level(levels) = &asked {
-        // At the boundaries of the margin, before these are repeated; an error shows again below.
-        let _ = ask(metric.direction, &metric.margin, |boundary| {
-            levels.at(boundary).map_or(Sides::NOTHING, |level| level.sides)
-        });
-    }
-    asked.repeated(factor)?.answers(metric).ok()
-}
-
 /// The safety of what was observed in the last third of the run, judged alone.
 pub(super) fn lately(metric: &Metric, observed: &Observed) -> Option<PValue> {
     let (first, last) = observed.span()?;
@@ -398,8 +399,9 @@ pub(super) fn lately(metric: &Metric, observed: &Observed) -> Option<PValue> {
 }
 
 /// What became of one metric's telemetry.
-pub(super) enum Assessed {
-    Evidence(Box<Evidence>),
+pub(super) enum Assessed<'a> {
+    /// With what was asked, to ask on.
+    Evidence(Box<Evidence>, Box<Asked<'a>>),
     /// An arm has seen nothing yet.
     Empty(Arms<Summary>),
     /// The telemetry is sound and cannot answer the question, however much of it there is.
@@ -407,7 +409,7 @@ pub(super) enum Assessed {
 }
 
 /// Asks all questions of one metric.
-pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result<Assessed, Error> {
+pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) -> Result<Assessed<'a>, Error> {
     let asked = match Asked::new(metric, observed) {
         Ok(asked) => asked,
         Err(error) if is_structural(metric, observed) => return Ok(Assessed::Unanswerable(error)),
@@ -439,10 +441,10 @@ pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result
         unequal_load: asked.unequal_load(),
     };
     let no_margin = metric.margin == Margin { superiority: metric.margin.superiority, ..Margin::default() };
-    match asked {
+    match &asked {
         Asked::Share { shares, threshold, .. } => {
             evidence.effects = shares.effects(level)?.to_vec();
-            evidence.threshold = threshold;
+            evidence.threshold = *threshold;
             let names = ["Miettinen-Nurminen score test; conditional binomial, mid-p", "Mantel-Haenszel"];
             evidence.rests(&shares.sides(equality(metric))?, names, "requests", shares.dropped());
             evidence.dates(observed);
@@ -502,11 +504,14 @@ pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result
             let equal = levels.at(Boundary::Superiority(0.5))?;
             evidence.method = format!("aligned effect over {} pairs, {} cosines", pairs.len(), equal.cosines);
             evidence.aligned(pairs, equal.effective);
-            evidence.effects = vec![
-                series::median_ratio(pairs, level)?,
-                series::median_difference(pairs, level)?,
-                series::superiority(pairs, level)?,
-            ];
+            // In the margin's own scale; a ratio to values that are not above 0 is none.
+            let ratio = metric.margin.relative.map(|_| series::median_ratio(pairs, level)).transpose()?;
+            let has_ratio = ratio.as_ref().is_some_and(|ratio| ratio.estimate.is_some());
+            evidence.effects.extend(ratio);
+            if metric.margin.absolute.is_some() || !has_ratio {
+                evidence.effects.push(series::median_difference(pairs, level)?);
+            }
+            evidence.effects.push(equal.superiority(level)?);
             evidence.assumptions.push(FORGETS.into());
             if levels.load.is_none() {
                 evidence.assumptions.push(NO_SUMMARY.into());
@@ -514,7 +519,7 @@ pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result
         }
         Asked::Trend { trend, pairs, load } => {
             evidence.method = format!("slopes of {} blocks, difference of the arms", trend.blocks.len());
-            evidence.aligned(&pairs, pairs.len() as f64);
+            evidence.aligned(pairs, pairs.len() as f64);
             evidence.effective = None;
             evidence.effects = vec![trend.effect(level)?];
             evidence.assumptions.push("the slopes of the blocks are independent of each other".into());
@@ -532,11 +537,11 @@ pub(super) fn assess(metric: &Metric, observed: &Observed, level: f64) -> Result
         Asked::Mean(arms) => {
             evidence.method = "Welch".into();
             evidence.effects =
-                vec![moments::mean_difference(arms, level)?, moments::mean_ratio(arms, level)?];
+                vec![moments::mean_difference(*arms, level)?, moments::mean_ratio(*arms, level)?];
             evidence.assumptions = vec!["units are independent of each other".into()];
         }
     }
-    Ok(Assessed::Evidence(Box::new(evidence)))
+    Ok(Assessed::Evidence(Box::new(evidence), Box::new(asked)))
 }
 
 const FORGETS: &str = "noise of an arm's own is forgotten within about a tenth of the run";

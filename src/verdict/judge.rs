@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     evidence::PValue,
     verdict::{
-        assess::{Answers, Assessed, Evidence, answers_at, assess, lately},
+        assess::{Answers, Assessed, Evidence, assess, lately},
         checked::{CheckedPolicy, Metric},
         combine::{Standing, combine},
         report::{Assessment, Classification, Report},
@@ -70,7 +70,7 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
 struct Found<'a> {
     metric: &'a Metric,
     observed: Option<&'a Observed>,
-    outcome: Result<Assessed, Missing>,
+    outcome: Result<Assessed<'a>, Missing>,
     ended: Option<Arm>,
     assessment: Assessment,
 }
@@ -131,7 +131,7 @@ impl<'a> Found<'a> {
     fn answers(&self) -> Option<&Answers> {
         match &self.outcome {
             // What decides nothing shows nothing.
-            Ok(Assessed::Evidence(evidence)) if !evidence.unequal_load => Some(&evidence.answers),
+            Ok(Assessed::Evidence(evidence, _)) if !evidence.unequal_load => Some(&evidence.answers),
             _ => None,
         }
     }
@@ -161,12 +161,12 @@ impl<'a> Found<'a> {
                 assessment.notes.push(error.to_string());
                 standing.undecidable = Some(error);
             }
-            Ok(Assessed::Evidence(evidence)) if evidence.unequal_load => {
+            Ok(Assessed::Evidence(evidence, _)) if evidence.unequal_load => {
                 write(assessment, *evidence);
                 assessment.classification = Classification::Inconclusive;
                 assessment.harm_adjusted = None;
             }
-            Ok(Assessed::Evidence(evidence)) => {
+            Ok(Assessed::Evidence(evidence, asked)) => {
                 let answers = evidence.answers;
                 write(assessment, *evidence);
                 standing.too_dependent = answers.too_dependent;
@@ -192,12 +192,11 @@ impl<'a> Found<'a> {
                     && answers.beyond.is_some_and(|arms| harmful(arms.baseline) && harmful(arms.canary));
                 if assessment.classification == Classification::Inconclusive
                     && !assessment.decaying
-                    && let Some(observed) = self.observed
-                    && !matches!(observed, Observed::Samples(_))
+                    && !matches!(self.observed, Some(Observed::Samples(_)))
                 {
                     let decides = |a: &Answers| harmful(a.harm.times(family)) || safe(a);
                     let enough = |exponent: u32| {
-                        answers_at(self.metric, observed, 1 << exponent).is_some_and(|a| decides(&a))
+                        asked.answers_at(self.metric, 1 << exponent).is_some_and(|a| decides(&a))
                     };
                     let needed = least(MOST_DOUBLINGS, enough).map(|exponent| 1_u64 << exponent);
                     assessment.traffic_needed = needed.map(|f| f as f64);

@@ -32,7 +32,7 @@
 use super::placements::{Moved, Placements};
 use super::{Aligned, LEAST};
 use crate::compare::counts::{tail_of, unbounded};
-use crate::compare::long_run::{Cosines, Memory, index_time, standard_errors};
+use crate::compare::long_run::{Cosines, Memory, standard_errors_by_index};
 use crate::compare::question::{Boundary, Sides};
 use crate::error::Error;
 use crate::evidence::{Effect, Interval, Measure, PValue};
@@ -155,23 +155,7 @@ pub fn level(pairs: &Aligned, boundary: Boundary) -> Result<Level, Error> {
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn superiority(pairs: &Aligned, level: f64) -> Result<Effect, Error> {
-    let tail = tail_of(level)?;
-    let answer = level_at(pairs, Moved::NOT);
-    let theta = answer.theta;
-    let ln_limit = libm::log(tail) / answer.effective;
-    let interval = if answer.sides == Sides::NOTHING {
-        unbounded(level)
-    } else if theta == 1.0 {
-        Interval::new(libm::exp(ln_limit), 1.0, level)
-    } else if theta == 0.0 {
-        Interval::new(0.0, -libm::expm1(ln_limit), level)
-    } else {
-        let t = -student_quantile(tail, f64::from(answer.cosines));
-        let reach = t * answer.standard_error / (theta * (1.0 - theta));
-        let limit = |logit: f64| 1.0 / (1.0 + libm::exp(-logit));
-        Interval::new(limit(logit(theta) - reach), limit(logit(theta) + reach), level)
-    };
-    Ok(Effect { measure: Measure::ProbabilityOfSuperiority, estimate: Some(theta), interval })
+    level_at(pairs, Moved::NOT).superiority(level)
 }
 
 /// [`level`] at a checked boundary.
@@ -183,7 +167,7 @@ pub(super) fn level_at(pairs: &Aligned, moved: Moved) -> Level {
 
     let cosines = Cosines::by_length(n);
     let terms = [centred(&placements), centred(&ranks)];
-    let errors = standard_errors([&terms[0], &terms[1]], &index_time(pairs.len()), cosines);
+    let errors = standard_errors_by_index([&terms[0], &terms[1]], cosines);
     // The terms are whole numbers, 2n q_t and 4n w_t, and the errors those of their sums.
     let floor = 1.0 / (2.0 * n * libm::sqrt(n));
     let [own, of_ranks] =
@@ -217,6 +201,26 @@ pub(super) fn level_at(pairs: &Aligned, moved: Moved) -> Level {
 }
 
 impl Level {
+    /// [`superiority`], of the test at a probability of superiority, for which the baseline is not moved.
+    pub(crate) fn superiority(&self, level: f64) -> Result<Effect, Error> {
+        let tail = tail_of(level)?;
+        let theta = self.theta;
+        let ln_limit = libm::log(tail) / self.effective;
+        let interval = if self.sides == Sides::NOTHING {
+            unbounded(level)
+        } else if theta == 1.0 {
+            Interval::new(libm::exp(ln_limit), 1.0, level)
+        } else if theta == 0.0 {
+            Interval::new(0.0, -libm::expm1(ln_limit), level)
+        } else {
+            let t = -student_quantile(tail, f64::from(self.cosines));
+            let reach = t * self.standard_error / (theta * (1.0 - theta));
+            let limit = |logit: f64| 1.0 / (1.0 + libm::exp(-logit));
+            Interval::new(limit(logit(theta) - reach), limit(logit(theta) + reach), level)
+        };
+        Ok(Effect { measure: Measure::ProbabilityOfSuperiority, estimate: Some(theta), interval })
+    }
+
     /// What the three statistics say together.
     fn combined(&self) -> Sides {
         let separated = self.theta == 0.0 || self.theta == 1.0;

@@ -8,8 +8,10 @@
 //! **First order**: se is held at its value at the centre, where the tests against a margin estimate it at the margin. The
 //! decision is the test's; the interval says how large the difference is.
 //!
-//! The k-th smallest difference is found without forming the differences: one walk over the sorted arms counts how many are at
-//! most d and gives the neighbours of d among them, so that every walk ends at a difference that exists.
+//! The k-th smallest difference is found without forming the differences. Those of a few dozen values of each arm tell about where
+//! it is; one pass over the sorted arms then counts what lies below and lists what lies there. Where that misses, or where too
+//! many are equal, the search is by walks: one counts how many differences are at most d and gives the neighbours of d among
+//! them, so that every walk ends at a difference that exists. Either way the k-th is found exactly.
 
 use super::level::level_at;
 use super::placements::Moved;
@@ -29,7 +31,7 @@ use crate::special::student::student_quantile;
 /// shift alone.
 ///
 /// The estimate is absent where a value is infinite. Both sides are unbounded then, and with fewer than 8 pairs, where all
-/// values are equal, and where the level cannot be reached. A few dozen walks of O(n).
+/// values are equal, and where the level cannot be reached. A few passes of O(n), at worst some dozens.
 ///
 /// # Errors
 /// `level` is not between 0 and 1.
@@ -91,7 +93,7 @@ fn effect<F: Fn(f64, f64) -> f64>(
     tail: f64,
     level: f64,
 ) -> Result<Effect, Error> {
-    let Some(gaps) = gaps else {
+    let Some(mut gaps) = gaps else {
         return Ok(Effect { measure, estimate: None, interval: unbounded(level) });
     };
     let estimate = gaps.median();
@@ -109,12 +111,29 @@ fn effect<F: Fn(f64, f64) -> f64>(
     Ok(Effect { measure, estimate: Some(estimate), interval })
 }
 
+/// How many values of each arm the sample of gaps is made of. More tell better where a gap is, and take their square of time.
+const SAMPLED: usize = 48;
+
+/// By how many ranks of the sample the gap sought may lie off: about two standard deviations.
+const OFF: usize = 5;
+
+/// Shorter arms are walked at once.
+const WORTH_SAMPLING: usize = 4 * SAMPLED;
+
 /// The n^2 differences or ratios in order, without forming them.
 struct Gaps<'a, F> {
     baseline: &'a [f64],
     canary: &'a [f64],
     /// Grows with the canary's value and falls with the baseline's.
     between: F,
+    /// The gaps of evenly chosen values of each arm, in no order; none for short arms.
+    sample: Vec<f64>,
+}
+
+/// A gap by its rank, and the one that follows it; that one is infinite after the last.
+struct Ranked {
+    gap: f64,
+    next: f64,
 }
 
 /// What one walk tells of a value.
@@ -129,8 +148,20 @@ struct Walk {
 impl<'a, F: Fn(f64, f64) -> f64> Gaps<'a, F> {
     /// `None` where a gap is not finite.
     fn of(pairs: &'a Aligned, between: F) -> Option<Gaps<'a, F>> {
-        let gaps = Gaps { baseline: &pairs.sorted.baseline, canary: &pairs.sorted.canary, between };
-        (pairs.magnitude().is_finite() && gaps.least().is_finite() && gaps.most().is_finite()).then_some(gaps)
+        let (baseline, canary) = (&pairs.sorted.baseline, &pairs.sorted.canary);
+        let mut gaps = Gaps { baseline, canary, between, sample: Vec::new() };
+        if !(pairs.magnitude().is_finite() && gaps.least().is_finite() && gaps.most().is_finite()) {
+            return None;
+        }
+        if pairs.len() >= WORTH_SAMPLING {
+            let evenly = |values: &[f64]| -> Vec<f64> {
+                (0..SAMPLED).map(|i| values[(2 * i + 1) * values.len() / (2 * SAMPLED)]).collect()
+            };
+            let (baseline, canary) = (evenly(baseline), evenly(canary));
+            let between = &gaps.between;
+            gaps.sample = canary.iter().flat_map(|&y| baseline.iter().map(move |&x| between(y, x))).collect();
+        }
+        Some(gaps)
     }
 
     fn least(&self) -> f64 {
@@ -141,18 +172,18 @@ impl<'a, F: Fn(f64, f64) -> f64> Gaps<'a, F> {
         (self.between)(self.canary[self.canary.len() - 1], self.baseline[0])
     }
 
-    fn median(&self) -> f64 {
+    fn median(&mut self) -> f64 {
         let count = self.baseline.len() * self.canary.len();
-        let low = self.smallest(count.div_ceil(2));
-        if count % 2 == 1 {
-            return low;
+        let middle = self.ranked(count.div_ceil(2));
+        if count % 2 == 1 || middle.gap == middle.next {
+            middle.gap
+        } else {
+            middle.gap / 2.0 + middle.next / 2.0
         }
-        let walk = self.walk(low);
-        if walk.count > count / 2 { low } else { low / 2.0 + walk.up / 2.0 }
     }
 
     /// The shifts d with |theta(d) - 1/2| <= reach: below the k-th smallest gap fewer than `(1/2 - reach) n^2` are at most d.
-    fn within(&self, reach: f64, level: f64) -> Interval {
+    fn within(&mut self, reach: f64, level: f64) -> Interval {
         let count = self.baseline.len() * self.canary.len();
         let outside = libm::ceil((0.5 - reach) * count as f64);
         if outside.is_nan() || outside < 1.0 {
@@ -160,7 +191,53 @@ impl<'a, F: Fn(f64, f64) -> f64> Gaps<'a, F> {
         }
         // Both limits include the median: reach is positive.
         let k = (outside as usize).min(count.div_ceil(2));
-        Interval::new(self.smallest(k), self.smallest(count + 1 - k), level)
+        Interval::new(self.ranked(k).gap, self.ranked(count + 1 - k).gap, level)
+    }
+
+    /// The k-th smallest, from 1.
+    fn ranked(&mut self, k: usize) -> Ranked {
+        self.near_sample(k).unwrap_or_else(|| {
+            let gap = self.smallest(k);
+            let walk = self.walk(gap);
+            Ranked { gap, next: if walk.count > k { gap } else { walk.up } }
+        })
+    }
+
+    /// The k-th smallest, if it and the next lie where the sample says, among not too many others.
+    fn near_sample(&mut self, k: usize) -> Option<Ranked> {
+        let (n, last) = (self.baseline.len(), self.sample.len().checked_sub(1)?);
+        let about = (k as f64 / (n * n) as f64 * self.sample.len() as f64) as usize;
+        let (first_rank, last_rank) = (about.saturating_sub(OFF), (about + OFF).min(last));
+        let (_, &mut low, above) = self.sample.select_nth_unstable_by(first_rank, f64::total_cmp);
+        let high = match last_rank - first_rank {
+            0 => low,
+            ranks => *above.select_nth_unstable_by(ranks - 1, f64::total_cmp).1,
+        };
+
+        // The larger the canary's value, the fewer of the baseline's come near enough, so both are walked once.
+        let most = 16 * n;
+        let (mut listed, mut below) = (Vec::with_capacity(most), 0);
+        let (mut from, mut to) = (0, 0);
+        for &y in self.canary {
+            while from < n && (self.between)(y, self.baseline[from]) > high {
+                from += 1;
+            }
+            to = to.max(from);
+            while to < n && (self.between)(y, self.baseline[to]) >= low {
+                to += 1;
+            }
+            below += n - to;
+            if listed.len() + (to - from) > most {
+                return None;
+            }
+            listed.extend(self.baseline[from..to].iter().map(|&x| (self.between)(y, x)));
+        }
+        let index = k.checked_sub(below + 1)?;
+        if index + 1 >= listed.len() {
+            return None;
+        }
+        let (_, &mut gap, above) = listed.select_nth_unstable_by(index, f64::total_cmp);
+        Some(Ranked { gap, next: above.iter().copied().fold(f64::INFINITY, f64::min) })
     }
 
     /// The k-th smallest, from 1. The gap sought is from `low` to `high`, both gaps themselves; each walk moves one of them past
