@@ -38,8 +38,12 @@ impl Memory {
             product += centred * before;
             before = centred;
         }
-        let r1 = product / square;
-        let lag_one = if r1.is_nan() { 0.0 } else { (r1 + (1.0 + 3.0 * r1) / n).clamp(0.0, 0.99) };
+        // Equal terms differ from their mean by what it is rounded, which is the same for all.
+        let largest = terms.iter().fold(0.0, |largest: f64, term| largest.max(term.abs()));
+        let rounding = n * f64::EPSILON * largest;
+        let r1 = if square <= n * rounding * rounding { 0.0 } else { product / square };
+        let lag_one =
+            if r1.is_nan() || r1 == 0.0 { 0.0 } else { (r1 + (1.0 + 3.0 * r1) / n).clamp(0.0, 0.99) };
         Memory { lag_one, effective: n * (1.0 - lag_one) / (1.0 + lag_one) }
     }
 }
@@ -224,7 +228,9 @@ mod tests {
 
     #[test]
     fn constant_terms_have_no_memory() {
-        assert_eq!(Memory::of(&[1.5; 20]), Memory { lag_one: 0.0, effective: 20.0 });
+        for value in [1.5, 0.1, 1e-17, -1e300, 0.0] {
+            assert_eq!(Memory::of(&[value; 111]), Memory { lag_one: 0.0, effective: 111.0 });
+        }
         assert!(Memory::of(&(0..40).map(f64::from).collect::<Vec<_>>()).effective < 2.0);
     }
 }

@@ -20,7 +20,8 @@ use crate::telemetry::Moments;
 /// Arms without any variance: equal means tell nothing, others are as far apart as the last bits of the means allow to say.
 ///
 /// # Errors
-/// A ratio that is not positive and finite, a difference that is not finite; a [`Boundary::Superiority`].
+/// A ratio that is not positive and finite, or other than 1 to a mean below 0; a difference that is not finite; a
+/// [`Boundary::Superiority`].
 ///
 /// ```
 /// use serinus::{Arms, compare::{moments, question::Boundary}, telemetry::Moments};
@@ -33,6 +34,13 @@ pub fn sides(arms: Arms<Moments>, boundary: Boundary) -> Result<Sides, Error> {
     let (ratio, difference) = match boundary {
         Boundary::Ratio(ratio) => {
             check_ratio(ratio)?;
+            let mean = arms.baseline.mean();
+            if ratio != 1.0 && mean < 0.0 {
+                return Err(Error::value(format!(
+                    "the baseline's mean is {mean}: a ratio to a value below 0 says nothing of better or worse; \
+                     give the margin in the metric's own unit"
+                )));
+            }
             (ratio, 0.0)
         }
         Boundary::Difference(d) if d.is_finite() => (1.0, d),

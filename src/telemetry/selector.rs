@@ -90,9 +90,10 @@ impl Selector {
         self.matchers.iter().all(|m| m.matches(labels))
     }
 
-    /// The labels that it has conditions on, but for the name.
-    pub(crate) fn labels(&self) -> impl Iterator<Item = &str> {
-        self.matchers.iter().map(|m| m.label.as_str()).filter(|label| *label != NAME)
+    /// Its conditions but for the name: the label, and the condition as it is written.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = (&str, String)> {
+        let others = self.matchers.iter().filter(|m| m.label != NAME);
+        others.map(|m| (m.label.as_str(), write(core::slice::from_ref(m))))
     }
 
     /// Whether a series has the right name, and all labels that there are conditions on, with whatever values.

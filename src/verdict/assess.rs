@@ -57,8 +57,8 @@ pub(super) struct Answers {
     pub(super) beyond: Option<Arms<PValue>>,
     /// The canary's own value is beyond the limit, shown or not.
     pub(super) canary_beyond: bool,
-    /// The intervals are worth too few independent ones to show anything.
-    pub(super) too_dependent: bool,
+    /// The intervals are worth so few independent ones that nothing is shown: the fewest at any boundary.
+    pub(super) too_dependent: Option<f64>,
 }
 
 /// A metric's telemetry in the form in which its question is asked.
@@ -95,18 +95,22 @@ impl Levels {
 /// One method's answer at one boundary.
 struct Told {
     sides: Sides,
-    too_dependent: bool,
+    too_dependent: Option<f64>,
 }
 
 impl From<Sides> for Told {
     fn from(sides: Sides) -> Told {
-        Told { sides, too_dependent: false }
+        Told { sides, too_dependent: None }
     }
 }
 
 impl From<Tested> for Told {
     fn from(tested: Tested) -> Told {
-        Told { sides: tested.sides(), too_dependent: matches!(tested.basis, Basis::TooDependent(_)) }
+        let too_dependent = match tested.basis {
+            Basis::TooDependent(effective) => Some(effective),
+            _ => None,
+        };
+        Told { sides: tested.sides(), too_dependent }
     }
 }
 
@@ -114,7 +118,7 @@ impl Told {
     /// Nothing, if what the answer rests on is worth fewer independent values than enough.
     fn gated(sides: Sides, effective: f64) -> Told {
         if effective < interval::ENOUGH_EFFECTIVE {
-            Told { sides: Sides::NOTHING, too_dependent: true }
+            Told { sides: Sides::NOTHING, too_dependent: Some(effective) }
         } else {
             sides.into()
         }
@@ -273,7 +277,7 @@ impl<'a> Asked<'a> {
             }
             Asked::Trend { trend, .. } => Ok(trend.sides(boundary)?.into()),
             Asked::Amount { comparison, .. } => {
-                let too_dependent = comparison.is_too_dependent(boundary);
+                let too_dependent = comparison.effective().filter(|_| comparison.is_too_dependent(boundary));
                 Ok(Told { sides: comparison.sides(boundary)?, too_dependent })
             }
             Asked::Mean(arms) => Ok(moments::sides(*arms, boundary)?.into()),
@@ -338,10 +342,10 @@ impl<'a> Asked<'a> {
     fn answers(&self, metric: &Metric) -> Result<Answers, Error> {
         // `ask` calls the method for each boundary; the first error is what is reported.
         let fault = RefCell::new(None);
-        let too_dependent = core::cell::Cell::new(false);
+        let too_dependent: core::cell::Cell<Option<f64>> = core::cell::Cell::default();
         let of = |boundary| match self.told(boundary) {
             Ok(told) => {
-                too_dependent.set(too_dependent.get() || told.too_dependent);
+                too_dependent.set(too_dependent.get().into_iter().chain(told.too_dependent).reduce(f64::min));
                 told.sides
             }
             Err(error) => {
@@ -389,13 +393,13 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The safety of what was observed in the last third of the run, judged alone.
-pub(super) fn lately(metric: &Metric, observed: &Observed) -> Option<PValue> {
+/// The answers for what was observed in the last third of the run, judged alone.
+pub(super) fn lately(metric: &Metric, observed: &Observed) -> Option<Answers> {
     let (first, last) = observed.span()?;
     let third = last.since(first)?.checked_div(3)?;
     let late = observed.since(first.saturating_add(third).saturating_add(third))?;
     let asked = Asked::new(metric, &late).ok().filter(|asked| !asked.is_empty())?;
-    asked.answers(metric).ok().map(|answers| answers.safety)
+    asked.answers(metric).ok()
 }
 
 /// What became of one metric's telemetry.
@@ -410,6 +414,9 @@ pub(super) enum Assessed<'a> {
 
 /// Asks all questions of one metric.
 pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) -> Result<Assessed<'a>, Error> {
+    if observed.is_empty() {
+        return Ok(Assessed::Empty(Arms::from_fn(|_| Summary { size: 0.0, bad: None, value: None })));
+    }
     let asked = match Asked::new(metric, observed) {
         Ok(asked) => asked,
         Err(error) if is_structural(metric, observed) => return Ok(Assessed::Unanswerable(error)),

@@ -18,8 +18,8 @@ pub(super) struct Standing {
     pub(super) ended: Option<Arm>,
     /// The limit makes the harm, if there is one.
     pub(super) by_limit: bool,
-    /// The intervals are worth too few independent ones to show anything.
-    pub(super) too_dependent: bool,
+    /// The intervals are worth so few independent ones that nothing is shown.
+    pub(super) too_dependent: Option<f64>,
     /// No amount of the same traffic can decide; why.
     pub(super) undecidable: Option<Error>,
 }
@@ -140,10 +140,10 @@ fn undecided(a: &Assessment, standing: &Standing) -> Reason {
             format!("{} cannot be decided by more of this traffic: {error}", a.metric),
         );
     }
-    if standing.too_dependent {
-        let (effective, intervals) = (a.effective.unwrap_or_default(), a.intervals.unwrap_or_default());
+    if let Some(effective) = standing.too_dependent {
+        let intervals = a.intervals.unwrap_or_default();
         let text = format!(
-            "{} is not decided: its {intervals} intervals are worth {effective:.0} independent ones",
+            "{} is not decided: its {intervals} intervals are worth {effective:.1} independent ones",
             a.metric
         );
         return reason(Code::EffectiveSampleTooSmall, a, text);

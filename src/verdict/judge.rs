@@ -141,7 +141,7 @@ impl<'a> Found<'a> {
             both_beyond: false,
             ended: self.ended,
             by_limit: false,
-            too_dependent: false,
+            too_dependent: None,
             undecidable: None,
         };
         let assessment = &mut self.assessment;
@@ -176,7 +176,7 @@ impl<'a> Found<'a> {
                 standing.by_limit = answers.by_limit;
                 let decays = || {
                     let late = self.observed.and_then(|observed| lately(self.metric, observed));
-                    !self.metric.critical && late.is_some_and(|safety| safety.rejects(beta))
+                    !self.metric.critical && late.is_some_and(|late| safe(&late))
                 };
                 assessment.decaying = harmful(adjusted) && decays();
                 assessment.classification = if assessment.decaying {

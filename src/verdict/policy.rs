@@ -230,8 +230,8 @@ pub struct MetricPolicy {
     /// Whether its harm is never to be excused as a start-up effect that has passed. Default false.
     #[serde(default)]
     pub critical: bool,
-    /// Whether a counter that appears later than others of its process (those that differ only in labels which a selector has
-    /// a condition on) began at zero then. Default true: client libraries show an error code only once it has occurred.
+    /// Whether a counter that appears later than others of its process (those that differ only in labels which one
+    /// selector has a condition on and the other has not, or another one) began at zero then. Default true: client libraries show an error code only once it has occurred.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub born_at_zero: bool,
     /// How its values are written.

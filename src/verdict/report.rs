@@ -160,7 +160,7 @@ pub struct Summary {
 /// A short incident: three intervals that make most of a metric's difference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
-    /// Their share of what all intervals contribute, taken as amounts.
+    /// Their share of the distances of what all intervals contribute from what the middle one does.
     #[serde(with = "twelve_digits")]
     pub share: f64,
     /// Which, of the intervals that both arms saw something in.

@@ -68,6 +68,18 @@ impl Observed {
         ends.first().copied().zip(ends.last().copied()).filter(|(first, last)| first < last)
     }
 
+    /// Whether there is no interval at all, since the warm-up lasts on, say.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Observed::Counts(intervals) => intervals.arms().is_empty(),
+            Observed::Events(intervals) => intervals.arms().is_empty(),
+            Observed::Samples(intervals) => intervals.arms().is_empty(),
+            Observed::Histogram(intervals) => intervals.arms().is_empty(),
+            Observed::Ratio(intervals) => intervals.arms().is_empty(),
+            Observed::Series { .. } | Observed::Moments(_) => false,
+        }
+    }
+
     /// What was observed after an instant; `None` where nothing was.
     pub(super) fn since(&self, from: Timestamp) -> Option<Observed> {
         Some(match self {
@@ -192,13 +204,17 @@ pub(super) fn select(policy: &CheckedPolicy, export: &SeriesSet) -> Telemetry {
     let picked: Vec<Vec<Picked>> = policy
         .metrics()
         .iter()
-        .map(|metric| selectors(metric).into_iter().map(|selector| Picked::new(export, selector)).collect())
+        .map(|metric| {
+            let read_as = |(k, selector)| Picked::new(export, selector, is_gauge(metric, k));
+            selectors(metric).into_iter().enumerate().map(read_as).collect()
+        })
         .collect();
     let counters = || picked.iter().flatten();
-    let start = counters().flat_map(|p| &p.arms.canary).filter_map(|s| s.counter.first()).min();
+    let start = counters().flat_map(|p| &p.arms.canary).filter_map(|s| s.span).map(|span| span.0).min();
     let end = counters()
         .flat_map(|p| p.arms.canary.iter().chain(&p.arms.baseline))
-        .filter_map(|s| s.counter.last())
+        .filter_map(|s| s.span)
+        .map(|span| span.1)
         .max();
     let judged_from = start.map_or(Window::ALL.start, |s| s.saturating_add(policy.policy().warmup));
     let mut telemetry = Telemetry { start, end, ..Telemetry::default() };
@@ -221,35 +237,54 @@ fn selectors(metric: &Metric) -> Vec<&ArmSelector> {
     }
 }
 
+/// Whether the selector of this place is that of a gauge.
+fn is_gauge(metric: &Metric, place: usize) -> bool {
+    matches!(&metric.source, Source::Series { requests, .. } if place == usize::from(requests.is_some()))
+}
+
 /// One series of the export, and the same read as a counter.
 struct Labelled<'a> {
     labels: &'a Labels,
     points: &'a [Point],
     counter: Counter,
+    /// The first and the last instant that has a value, which of a gauge may be below zero.
+    span: Option<(Timestamp, Timestamp)>,
+    /// The median step.
+    step: Duration,
+}
+
+impl<'a> Labelled<'a> {
+    fn new(labels: &'a Labels, points: &'a [Point], gauge: bool) -> Labelled<'a> {
+        let counter = Counter::new(points);
+        let (span, step) = if gauge {
+            let series = Series::reading(points, Duration::ZERO).0;
+            let step = series.as_ref().map(Series::step).unwrap_or_default();
+            (series.map(|series| (series.first(), series.last())), step)
+        } else {
+            (counter.first().zip(counter.last()), counter.usual_step())
+        };
+        Labelled { labels, points, counter, span, step }
+    }
 }
 
 /// The series of one selector.
 struct Picked<'a> {
     selector: &'a str,
-    /// The labels that the selector has conditions on.
-    conditions: Vec<&'a str>,
+    /// Its conditions, each with its label.
+    conditions: Vec<(&'a str, String)>,
     arms: Arms<Vec<Labelled<'a>>>,
     /// Some series of the export has the name and the labels that are meant, whatever their values.
     exists: bool,
 }
 
 impl<'a> Picked<'a> {
-    fn new(export: &'a SeriesSet, selector: &'a ArmSelector) -> Picked<'a> {
-        let series = |(labels, points): (&'a Labels, &'a [Point])| Labelled {
-            labels,
-            points,
-            counter: Counter::new(points),
-        };
+    fn new(export: &'a SeriesSet, selector: &'a ArmSelector, gauge: bool) -> Picked<'a> {
+        let series = |(labels, points): (&'a Labels, &'a [Point])| Labelled::new(labels, points, gauge);
         let arms = selector.arms.as_ref().map(|arm| export.select(arm).map(series).collect());
         let exists = selector.arms.as_ref().map(|arm| export.iter().any(|(labels, _)| arm.names(labels)));
         Picked {
             selector: &selector.text,
-            conditions: selector.arms.baseline.labels().collect(),
+            conditions: selector.arms.baseline.conditions().collect(),
             arms,
             exists: exists.baseline || exists.canary,
         }
@@ -281,8 +316,8 @@ const SILENT_STEPS: u32 = 10;
 fn ended(arms: &Arms<Vec<Labelled>>, end: Timestamp, notes: &mut Vec<String>) -> Option<Arm> {
     let mut first: Option<(Timestamp, Arm)> = None;
     for arm in [Arm::Baseline, Arm::Canary] {
-        let last = arms[arm].iter().filter_map(|s| s.counter.last()).max();
-        let step = arms[arm].iter().map(|s| s.counter.usual_step()).max().unwrap_or_default();
+        let last = arms[arm].iter().filter_map(|s| s.span).map(|span| span.1).max();
+        let step = arms[arm].iter().map(|s| s.step).max().unwrap_or_default();
         let silent = last.and_then(|last| end.since(last)).unwrap_or_default();
         if let Some(last) = last
             && step > Duration::ZERO
@@ -383,7 +418,15 @@ fn read(
             cells.joined(|parts| Events::new(whole(parts[0])?, parts[1])).map(Observed::Events)
         }
         Source::Ratio { .. } => {
-            present(&picked[0], notes)?;
+            // No event is zero events; no counter of an amount is not an amount of zero.
+            let spent = picked[0].arms.as_ref().map(|series| series.iter().any(|s| s.span.is_some()));
+            for arm in [Arm::Baseline, Arm::Canary] {
+                present(&picked[0], &mut Vec::new())?;
+                if !spent[arm] {
+                    notes.push(format!("no series matched {} in the {arm}", picked[0].selector));
+                    return Err(Missing::NoData(Some(arm)));
+                }
+            }
             read = vec![amounts(0), amounts(1)];
             let cells = Cells::new(&read, |arms| arms.iter().map(|amounts| amounts.sums()).collect());
             let steps = read[0].as_ref().map(Amounts::smallest_step);
@@ -420,9 +463,14 @@ fn read(
         }
         Source::Series { window: span, requests, .. } => {
             if requests.is_some() {
+                present(&picked[0], notes)?;
                 read = vec![amounts(0)];
             }
             let requests = read.first().map(|arms| arms.as_ref().map(Amounts::total));
+            if requests.is_some_and(|requests| requests.baseline == 0.0 && requests.canary == 0.0) {
+                let message = "no request in either arm, so that the load is not known";
+                return Err(Missing::Error(Error::telemetry(message).at(picked[0].selector)));
+            }
             let series = Arms::from_fn(|arm| gauge(&needed.arms[arm], window, *span));
             for (arm, found) in [(Arm::Baseline, &series.baseline), (Arm::Canary, &series.canary)] {
                 quality[arm] += found.1;
@@ -477,27 +525,49 @@ fn whole_increases(read: &[Arms<Amounts>]) -> Result<(), Missing> {
     Ok(())
 }
 
-/// One arm's gauge: the mean of its series at each instant inside the window.
+/// One arm's gauge: the mean of its series at each instant inside the window. Of series that are read at different instants
+/// of the same step (each pod at its own) it is the mean of what each showed in that step, which ends with the last of them.
 fn gauge(series: &[Labelled], window: Window, span: Duration) -> (Option<Series>, Quality) {
     let mut quality = Quality::default();
-    let mut at: BTreeMap<Timestamp, (f64, f64)> = BTreeMap::new();
+    let mut all: Vec<Vec<Increase>> = Vec::new();
     for one in series {
         let (read, mut found) = Series::reading(one.points, span);
+        let step = one.step.as_micros() as i64;
+        let mut values: Vec<Increase> = Vec::new();
         for point in read.iter().flat_map(|series| series.points()) {
             if point.at < window.start || point.at > window.end {
                 found.outside += 1;
                 found.used = found.used.saturating_sub(1);
             } else {
-                let (sum, n) = at.entry(point.at).or_default();
-                *sum += point.value;
-                *n += 1.0;
+                // Each value stands for the step before it, also after a gap.
+                let earliest = Timestamp::from_micros(point.at.micros().saturating_sub(step));
+                let start = values.last().map_or(earliest, |before| before.end.max(earliest));
+                values.push(Increase { start, end: point.at, amount: point.value, reset: false });
             }
         }
         quality += found;
+        all.push(values);
+    }
+    let ends = common_ends(&all.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let mut means = vec![(0.0, 0.0); ends.len()];
+    for values in &all {
+        for shown in values.chunk_by(|a, b| place(&ends, a.end) == place(&ends, b.end)) {
+            if let (Some(first), n) = (shown.first(), shown.len() as f64)
+                && let Some((sum, series)) = means.get_mut(place(&ends, first.end))
+            {
+                *sum += shown.iter().map(|value| value.amount).sum::<f64>() / n;
+                *series += 1.0;
+            }
+        }
     }
     let mean = |(at, (sum, n)): (Timestamp, (f64, f64))| Point { at, value: sum / n };
-    let points: Vec<Point> = at.into_iter().map(mean).filter(|point| !point.value.is_nan()).collect();
-    (Series::new(points, span).ok(), quality)
+    let points = ends.into_iter().zip(means).map(mean).filter(|point| !point.value.is_nan());
+    (Series::new(points.collect(), span).ok(), quality)
+}
+
+/// The interval in which an instant lies, by the intervals' ends.
+fn place(ends: &[Timestamp], at: Timestamp) -> usize {
+    ends.partition_point(|end| *end < at)
 }
 
 /// A window in which nothing lies.
@@ -505,13 +575,14 @@ const NEVER: Window = Window { start: Window::ALL.end, end: Window::ALL.start };
 
 /// The first and the last instant of any of the series.
 fn extent(series: &[Labelled]) -> Option<(Timestamp, Timestamp)> {
-    let first = series.iter().filter_map(|s| s.counter.first()).min();
-    first.zip(series.iter().filter_map(|s| s.counter.last()).max())
+    let spans = || series.iter().filter_map(|s| s.span);
+    spans().map(|span| span.0).min().zip(spans().map(|span| span.1).max())
 }
 
 /// The processes of one arm behind a metric's counters. Counters that differ only in labels which one selector has a
 /// condition on and another has not (a status code, say) or in a bucket's edge are of the same process: they begin again
-/// together, and one that appears later than the others began at zero.
+/// together, and one that appears later than the others began at zero. A condition that all selectors have (`pod=~"web-.*"`)
+/// says nothing of the kind: pods do not begin again together.
 struct Processes<'a> {
     varying: BTreeSet<&'a str>,
     known: BTreeMap<Labels, Process>,
@@ -525,8 +596,10 @@ struct Process {
 
 impl<'a> Processes<'a> {
     fn new(picked: &[Picked<'a>], arm: Arm) -> Processes<'a> {
-        let varying =
-            picked.iter().flat_map(|p| p.conditions.iter().copied()).chain(["__name__", EDGE]).collect();
+        let everywhere = |condition| picked.iter().all(|p| p.conditions.contains(condition));
+        let conditions = picked.iter().flat_map(|p| &p.conditions);
+        let differing = conditions.filter(|condition| !everywhere(condition)).map(|(label, _)| *label);
+        let varying = differing.chain(["__name__", EDGE]).collect();
         let mut processes = Processes { varying, known: BTreeMap::new() };
         for series in picked.iter().flat_map(|p| &p.arms[arm]) {
             let process = processes.known.entry(processes.identity(series.labels)).or_default();
@@ -649,7 +722,7 @@ impl Cells {
         for arm in [Arm::Baseline, Arm::Canary] {
             for (thing, grown) in grown[arm].iter().enumerate() {
                 for (end, amount) in grown {
-                    let interval = ends.partition_point(|e| e < end);
+                    let interval = place(&ends, *end);
                     if let Some(sum) = sums.get_mut(interval).and_then(|sum| sum[arm].get_mut(thing)) {
                         *sum += amount;
                     }
@@ -660,7 +733,7 @@ impl Cells {
     }
 
     /// What `make` makes of each interval. One of which it makes nothing, since its counters were not read at the very same
-    /// moment (more errors than requests, say), is joined with the next, the last with the one before.
+    /// moment (more errors than requests, say), is joined with the next, the last with as many as needed before.
     fn joined<T>(&self, make: impl Fn(&[f64]) -> Result<T, Error>) -> Result<Intervals<T>, Error> {
         let both = |sums: &Arms<Vec<f64>>| sums.as_ref().try_map(|sums| make(sums));
         let add = |to: &mut Arms<Vec<f64>>, more: &Arms<Vec<f64>>| {
@@ -683,10 +756,17 @@ impl Cells {
             }
         }
         if let (Some(mut rest), Some(end)) = (open, self.ends.last()) {
-            if let Some((_, before, _)) = made.pop() {
-                add(&mut rest, &before);
-            }
-            let arms = both(&rest)?;
+            let arms = loop {
+                let before = made.pop();
+                if let Some((_, before, _)) = &before {
+                    add(&mut rest, before);
+                }
+                match both(&rest) {
+                    Ok(arms) => break arms,
+                    Err(error) if before.is_none() => return Err(error),
+                    Err(_) => {}
+                }
+            };
             made.push((*end, rest, arms));
         }
         Intervals::new(made.into_iter().map(|(end, _, arms)| (end, arms)).collect())

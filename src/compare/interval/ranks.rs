@@ -23,6 +23,9 @@ use crate::special::root::find_root;
 use crate::special::student::student_quantile;
 use crate::telemetry::{Histogram, Samples};
 
+/// Thetas that are no further apart are equal.
+const ROUNDING: f64 = 1e-13;
+
 /// One interval's comparison.
 #[derive(Debug, Clone, Copy)]
 struct Stratum {
@@ -76,7 +79,10 @@ impl VanElteren {
         }
         let theta = self.clamped();
         let scale = 1.0 / (theta * (1.0 - theta));
-        let psi = self.strata.iter().map(|s| s.weight() * (s.theta - self.theta) / self.weight);
+        // What rounding leaves of strata that are alike is no noise with a memory.
+        let apart =
+            |s: &Stratum| if (s.theta - self.theta).abs() < ROUNDING { 0.0 } else { s.theta - self.theta };
+        let psi = self.strata.iter().map(|s| s.weight() * apart(s) / self.weight);
         let weights: Vec<f64> = self.strata.iter().map(Stratum::weight).collect();
         let mut estimate = Estimate::new(logit(theta), &psi.collect::<Vec<f64>>(), &weights, scale);
         if theta != self.theta {

@@ -122,7 +122,14 @@ pub fn shift_sides(arms: Arms<&Samples>, boundary: Boundary) -> Result<Sides, Er
 
 /// The baseline's values moved to a ratio or a difference.
 pub(in crate::compare) fn moved(baseline: &Samples, boundary: Boundary) -> Result<Samples, Error> {
+    let least = baseline.sorted().first().copied().unwrap_or_default();
     match boundary {
+        Boundary::Ratio(ratio) if ratio > 0.0 && ratio.is_finite() && ratio != 1.0 && least < 0.0 => {
+            Err(Error::value(format!(
+                "the baseline falls to {least}: a ratio to a value below 0 says nothing of better or worse; give the margin \
+                 in the metric's own unit"
+            )))
+        }
         Boundary::Ratio(ratio) if ratio > 0.0 && ratio.is_finite() => baseline.map_increasing(|v| v * ratio),
         Boundary::Difference(by) if by.is_finite() => baseline.map_increasing(|v| v + by),
         Boundary::Ratio(ratio) => Err(Error::value(format!("ratio {ratio} is not finite and above 0"))),

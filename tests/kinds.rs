@@ -1,0 +1,345 @@
+//! Each kind of telemetry through the verdict: what decides, what does not, and what a policy may not ask.
+
+mod export;
+
+use export::{ARMS, expect, expect_note, gauge, grown, judge, judge_given, points, policy, select};
+use serinus::{
+    Arm, Arms,
+    synth::{Family, Noise, Random, Regression},
+    telemetry::{Histogram, Moments, SeriesSet},
+    verdict::{Classification, Code, Observed, Verdict, Way},
+};
+
+/// A gauge around a level, in noise of standard deviation 1 that both arms mostly share; the canary's is higher by `shift`.
+fn level(level: f64, shift: f64) -> SeriesSet {
+    let mut set = SeriesSet::default();
+    let family = Family::SharedShock { own: Noise::Normal };
+    let arms = family.draw(240, Regression::Shift(shift), &mut Random::new(5));
+    gauge(&mut set, "m", &arms.map(|values| values.iter().map(|v| level + v).collect()));
+    set
+}
+
+fn series(rest: &str) -> String {
+    format!("metrics: [{{name: m, kind: series, value: m, {rest}}}]")
+}
+
+#[test]
+fn a_level_decides_in_every_direction_and_on_every_margin() {
+    let (promote, high, low) =
+        (Verdict::Promote, Classification::Fail(Way::High), Classification::Fail(Way::Low));
+    for margin in
+        ["{absolute: 1}", "{relative: 0.01}", "{superiority: 0.15}", "{relative: 0.01, absolute: 0.5}"]
+    {
+        for (direction, up, down) in [
+            ("higherIsWorse", Some(high), None),
+            ("lowerIsWorse", None, Some(low)),
+            ("either", Some(high), Some(low)),
+        ] {
+            let rule = series(&format!("margin: {margin}, direction: {direction}"));
+            let alike = judge(&rule, &level(100.0, 0.0));
+            assert_eq!(alike.verdict, promote, "{rule}: {alike}");
+            for (shift, fails) in [(3.0, up), (-3.0, down)] {
+                let report = judge(&rule, &level(100.0, shift));
+                let expected = fails.unwrap_or(Classification::Pass);
+                assert_eq!(report.metrics[0].classification, expected, "{rule}: {report}");
+                let verdict = if fails.is_some() { Verdict::Rollback } else { promote };
+                assert_eq!(report.verdict, verdict, "{rule}: {report}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_level_below_zero_has_no_ratio_and_every_other_margin() {
+    for from in [-100.0, 0.0] {
+        for margin in ["{absolute: 1}", "{superiority: 0.15}"] {
+            let rule = series(&format!("margin: {margin}"));
+            let report = judge(&rule, &level(from, 0.0));
+            expect(&report, Verdict::Promote, Code::SafetyShown, "m");
+            assert_eq!(report.metrics[0].intervals, Some(240), "all values count, those below zero too");
+            assert_eq!(judge(&rule, &level(from, 3.0)).verdict, Verdict::Rollback);
+        }
+        for metric in ["margin: {relative: 0.1}", "margin: {relative: 0.1, absolute: 1}"] {
+            let report = judge(&series(metric), &level(from, 0.0));
+            expect(&report, Verdict::Hold, Code::TelemetryError, "give the margin in the metric's own unit");
+        }
+    }
+}
+
+/// Memory in MB every 10 s for an hour: noise of both arms, and of the canary so much more at each second.
+fn memory(baseline: fn(f64) -> f64, canary: fn(f64) -> f64) -> SeriesSet {
+    let (mut set, random) = (SeriesSet::default(), &mut Random::new(6));
+    for (arm, more) in [(Arm::Baseline, baseline), (Arm::Canary, canary)] {
+        let at = (0..360).map(|k| f64::from(10 * k));
+        let values: Vec<(f64, f64)> = at.map(|s| (s, 500.0 + more(s) + random.normal())).collect();
+        points(&mut set, "m", arm, &[], values);
+    }
+    set
+}
+
+#[test]
+fn a_leak_is_a_trend_and_a_step_is_none() {
+    let leaks: fn(f64) -> f64 = |s| s / 60.0 * 3.0;
+    let rests: fn(f64) -> f64 = |_| 0.0;
+    let rule = series("question: trend, margin: {absolute: 1}");
+    expect(&judge(&rule, &memory(rests, leaks)), Verdict::Rollback, Code::HarmShown, "worse than its margin");
+    expect(&judge(&rule, &memory(rests, rests)), Verdict::Promote, Code::SafetyShown, "m");
+    // Both leak alike; the baseline leaks.
+    assert_eq!(judge(&rule, &memory(leaks, leaks)).verdict, Verdict::Promote);
+    assert_eq!(judge(&rule, &memory(leaks, rests)).verdict, Verdict::Promote);
+    // A margin of 0.1 % of 500 MB a minute.
+    let share = series("question: trend, margin: {relative: 0.001}");
+    assert_eq!(judge(&share, &memory(rests, leaks)).verdict, Verdict::Rollback);
+
+    let step: fn(f64) -> f64 = |s| if s > 1_500.0 { 100.0 } else { 0.0 };
+    let restart: fn(f64) -> f64 = |s| if s > 1_500.0 { -200.0 } else { 0.0 };
+    let saturates: fn(f64) -> f64 = |s| 100.0 * (1.0 - (-s / 200.0).exp());
+    for canary in [step, restart, saturates] {
+        let report = judge(&rule, &memory(rests, canary));
+        assert_ne!(report.verdict, Verdict::Rollback, "{report}");
+    }
+    // A leak that a restart hides is not promoted.
+    let hidden: fn(f64) -> f64 = |s| if s > 1_800.0 { (s - 1_800.0) / 20.0 } else { s / 20.0 };
+    let report = judge(&rule, &memory(rests, hidden));
+    assert_ne!(report.verdict, Verdict::Promote, "{report}");
+}
+
+fn moments(mean: f64, spread: f64, n: usize) -> Moments {
+    let values: Vec<f64> = (0..n).map(|i| mean + if i % 2 == 0 { spread } else { -spread }).collect();
+    Moments::of(&values).unwrap()
+}
+
+#[test]
+fn moments_are_given_in_code() {
+    let rule = |rest: &str| format!("metrics: [{{name: m, kind: moments, direction: lowerIsWorse, {rest}}}]");
+    let arms = |baseline: f64, canary: f64| {
+        Observed::Moments(Arms {
+            baseline: moments(baseline, 5.0, 4_000),
+            canary: moments(canary, 5.0, 4_000),
+        })
+    };
+    for margin in
+        ["margin: {relative: 0.05}", "margin: {absolute: 0.5}", "margin: {relative: 0.01, absolute: 0.5}"]
+    {
+        expect(&judge_given(&rule(margin), arms(10.0, 10.0)), Verdict::Promote, Code::SafetyShown, "m");
+        let report = judge_given(&rule(margin), arms(10.0, 8.0));
+        expect(&report, Verdict::Rollback, Code::HarmShown, "worse than its margin");
+        assert_eq!(report.metrics[0].method, "Welch");
+    }
+    // A loss has no ratio.
+    for (baseline, canary) in [(-10.0, -10.0), (-10.0, -20.0)] {
+        let report = judge_given(&rule("margin: {relative: 0.05}"), arms(baseline, canary));
+        expect(&report, Verdict::Hold, Code::TelemetryError, "give the margin in the metric's own unit");
+    }
+    assert_eq!(judge_given(&rule("margin: {absolute: 0.5}"), arms(-10.0, -20.0)).verdict, Verdict::Rollback);
+    // Nothing, one unit, units that are all alike.
+    let of = |n: usize| {
+        Observed::Moments(Arms { baseline: moments(10.0, 0.0, 50), canary: moments(10.0, 0.0, n) })
+    };
+    for n in [0, 1, 50] {
+        let report = judge_given(&rule("margin: {absolute: 0.5}"), of(n));
+        assert!(n == 50 || report.verdict != Verdict::Promote, "{report}");
+        assert_ne!(report.verdict, Verdict::Rollback, "{report}");
+    }
+    // No export has them.
+    let report = judge(&rule("margin: {absolute: 0.5}"), &level(1.0, 0.0));
+    expect(&report, Verdict::Hold, Code::NoData, "m has no telemetry in any arm");
+}
+
+#[test]
+fn raw_values_below_zero_have_no_ratio() {
+    let samples = |from: f64| {
+        serinus::telemetry::Samples::new((0..200).map(|i| from + f64::from(i * i % 101)).collect()).unwrap()
+    };
+    let rule = "metrics: [{name: m, kind: samples, margin: {relative: 0.5}}]";
+    for (from, verdict) in [(-300.0, Verdict::Hold), (50.0, Verdict::Promote)] {
+        let arms = Arms { baseline: samples(from), canary: samples(from) };
+        let report = judge_given(rule, Observed::Samples(arms.into()));
+        assert_eq!(report.verdict, verdict, "{report}");
+    }
+}
+
+/// CPU in ticks of 10 ms at a rate, for requests at another, second by second.
+fn ticks(per_second: Arms<f64>, seconds: usize) -> SeriesSet {
+    let (mut set, random) = (SeriesSet::default(), &mut Random::new(7));
+    for arm in ARMS {
+        let mut spent = 0.0;
+        let cpu: Vec<(f64, f64)> = (0..=seconds)
+            .map(|s| {
+                spent += per_second[arm] * random.uniform() * 2.0;
+                (s as f64, (spent * 100.0).floor() / 100.0)
+            })
+            .collect();
+        points(&mut set, "cpu", arm, &[], cpu);
+        points(&mut set, "requests", arm, &[], grown(0.0, vec![100.0; seconds]));
+    }
+    set
+}
+
+#[test]
+fn a_ratio_is_joined_until_its_amount_has_moved_by_twenty_steps() {
+    let rule = "metrics: [{name: m, kind: ratio, value: cpu, per: requests, margin: {relative: 0.5}}]";
+    let set = ticks(Arms { baseline: 0.05, canary: 0.05 }, 400);
+    let telemetry = select(rule, &set);
+    let Ok(Observed::Ratio(joined)) = &telemetry.metric("m").unwrap().observed else { panic!() };
+    for arms in joined.arms() {
+        assert!(arms.baseline.amount() > 0.2 - 1e-6 && arms.canary.amount() > 0.2 - 1e-6);
+    }
+    assert!((40..100).contains(&joined.arms().len()), "{}", joined.arms().len());
+    let report = judge(rule, &set);
+    expect(&report, Verdict::Promote, Code::SafetyShown, "m");
+    expect_note(&report.metrics[0], &format!("400 intervals joined to {}", joined.arms().len()));
+    let dearer = ticks(Arms { baseline: 0.05, canary: 0.12 }, 400);
+    expect(&judge(rule, &dearer), Verdict::Rollback, Code::HarmShown, "m");
+    // Nothing moves at all.
+    let still = ticks(Arms { baseline: 0.0, canary: 0.0 }, 400);
+    assert!(matches!(judge(rule, &still).verdict, Verdict::Continue | Verdict::Inconclusive));
+}
+
+#[test]
+fn an_amount_that_is_not_exported_is_not_zero() {
+    let all = ticks(Arms { baseline: 0.05, canary: 0.05 }, 100);
+    let mut set = SeriesSet::default();
+    for (labels, points) in all.iter() {
+        if (labels["__name__"].as_str(), labels["arm"].as_str()) != ("cpu", "canary") {
+            set.extend(labels.clone(), points.iter().copied());
+        }
+    }
+    let rule = "metrics: [{name: m, kind: ratio, value: cpu, per: requests, margin: {absolute: 0.1}}]";
+    expect(&judge(rule, &set), Verdict::Hold, Code::NoData, "m has no telemetry in the canary");
+}
+
+#[test]
+fn nothing_is_wrong_while_the_warm_up_lasts() {
+    let mut set = SeriesSet::default();
+    let histogram = Histogram::new(vec![0.1, 0.15, 0.2], vec![20, 40, 30, 10]).unwrap();
+    for arm in ARMS {
+        export::buckets(&mut set, "h", arm, &vec![histogram.clone(); 30]);
+        points(&mut set, "all", arm, &[], grown(0.0, vec![100.0; 30]));
+        points(&mut set, "bad", arm, &[], grown(0.0, vec![1.0; 30]));
+    }
+    for metric in [
+        "kind: histogram, value: h, margin: {relative: 0.5}",
+        "kind: counts, bad: bad, total: all, margin: {relative: 0.5}",
+        "kind: events, value: bad, margin: {relative: 0.5}",
+        "kind: ratio, value: bad, per: all, margin: {relative: 0.5}",
+    ] {
+        let report = judge(&format!("warmup: 60s\nmetrics: [{{name: m, {metric}}}]"), &set);
+        expect(&report, Verdict::Continue, Code::NotEnoughYet, "m is not decided yet");
+        expect_note(&report.metrics[0], "an arm has no traffic yet");
+    }
+}
+
+#[test]
+fn each_misuse_is_refused_at_its_place() {
+    for (metric, paths) in [
+        ("kind: counts, bad: b, total: t, window: 5s, margin: {absolute: 0.1}", &["window"][..]),
+        ("kind: counts, bad: b, total: t, per: t, margin: {absolute: 0.1}", &["per"]),
+        ("kind: counts, bad: b, total: t, question: level, margin: {absolute: 0.1}", &["question"]),
+        ("kind: counts, bad: b, total: t, margin: {superiority: 0.1}", &["margin.superiority"]),
+        ("kind: series, value: v, assume: proportional, margin: {absolute: 1}", &["assume"]),
+        ("kind: series, value: v, limit: {max: 1}, margin: {absolute: 1}", &["limit"]),
+        (
+            "kind: series, value: v, question: exceedance, above: {value: 1}, margin: {absolute: 0.5}",
+            &["question"],
+        ),
+        ("kind: series, value: v, question: trend, margin: {superiority: 0.1}", &["margin.superiority"]),
+        ("kind: series, value: v, bad: b, total: t, margin: {absolute: 1}", &["bad", "total"]),
+        ("kind: series, margin: {absolute: 1}", &["value"]),
+        ("kind: series, value: v, margin: {superiority: 0.1, absolute: 1}", &["margin.superiority"]),
+        ("kind: series, value: v, margin: {relative: 1.5}, direction: lowerIsWorse", &["margin.relative"]),
+        ("kind: ratio, value: v, margin: {relative: 0.1}", &["per"]),
+        ("kind: ratio, value: v, per: u, limit: {max: 1}, margin: {relative: 0.1}", &["limit"]),
+        ("kind: ratio, value: v, per: u, question: shift, margin: {relative: 0.1}", &["question"]),
+        ("kind: ratio, value: v, per: u, window: 5s, margin: {relative: 0.1}", &["window"]),
+        ("kind: ratio, value: v, per: u, margin: {superiority: 0.1}", &["margin.superiority"]),
+        ("kind: histogram, value: h, question: trend, margin: {relative: 0.1}", &["question"]),
+        ("kind: histogram, value: h, per: u, margin: {relative: 0.1}", &["per"]),
+        ("kind: histogram, value: h, above: {value: 1}, margin: {relative: 0.1}", &["above"]),
+        ("kind: histogram, value: h, limit: {max: 0.1}, margin: {relative: 0.1}", &["limit"]),
+        ("kind: moments, value: v, margin: {relative: 0.1}", &["value"]),
+        ("kind: moments, by: zone, margin: {relative: 0.1}", &["by"]),
+        ("kind: moments, question: shift, margin: {relative: 0.1}", &["question"]),
+        ("kind: moments, limit: {max: 1}, margin: {relative: 0.1}", &["limit"]),
+        ("kind: moments", &["margin"]),
+        ("kind: events, value: v, assume: proportional, margin: {relative: 0.1}", &["assume"]),
+        ("kind: events, value: v, window: 1m, margin: {relative: 0.1}", &["window"]),
+    ] {
+        let errors = policy(&format!("metrics: [{{name: m, {metric}}}]")).check().expect_err(metric);
+        let found: Vec<&str> = errors.errors().iter().filter_map(|error| error.path()).collect();
+        let expected: Vec<String> = paths.iter().map(|path| format!("metrics[0].{path}")).collect();
+        assert_eq!(found, expected, "{metric}: {errors}");
+    }
+}
+
+#[test]
+fn extremes_are_answered_and_never_promoted_for_want_of_data() {
+    use serinus::telemetry::{Counts, Events, Intervals};
+    const MOST: u64 = 1 << 53;
+    let rule = "metrics: [{name: m, kind: counts, bad: b, total: t, margin: {relative: 0.5, absolute: 0.1}}]";
+    let per =
+        "metrics: [{name: m, kind: events, value: b, per: t, margin: {relative: 0.5, absolute: 1e-300}}]";
+    for length in [0_i64, 1, 2, 7, 8, 19, 20, 60] {
+        let counts = |baseline: (u64, u64), canary: (u64, u64)| {
+            let of = |(bad, total)| Counts::new(bad, total).unwrap();
+            let one =
+                |t: i64| (export::second(t as f64), Arms { baseline: of(baseline), canary: of(canary) });
+            judge_given(rule, Observed::Counts(Intervals::new((0..length).map(one).collect()).unwrap()))
+                .verdict
+        };
+        // Nothing in an arm, in both, or no bad one at all.
+        for (baseline, canary) in [((0, 0), (0, 0)), ((0, 0), (0, 10)), ((1, 10), (0, 0))] {
+            assert_eq!(counts(baseline, canary), Verdict::Continue, "{length}");
+        }
+        let (never, all) = (counts((1_000, 1_000), (0, 1_000)), counts((0, 1_000), (1_000, 1_000)));
+        let expected =
+            if length == 0 { [Verdict::Continue; 2] } else { [Verdict::Promote, Verdict::Rollback] };
+        assert_eq!([never, all], expected, "complete separation of {length} intervals");
+        // As many as there can be in all; more are refused.
+        if length > 0 {
+            let each = MOST / length as u64;
+            assert_eq!(counts((each / 2, each), (each / 2, each)), Verdict::Promote, "{length}");
+            assert_eq!(counts((0, each), (each, each)), Verdict::Rollback, "{length}");
+        }
+        if length > 1 {
+            assert_eq!(counts((1, MOST), (1, MOST)), Verdict::Hold);
+        }
+        for exposure in [1e-300, 1e300] {
+            let events = |baseline: u64, canary: u64| {
+                let of = |count| Events::new(count, exposure).unwrap();
+                let one =
+                    |t: i64| (export::second(t as f64), Arms { baseline: of(baseline), canary: of(canary) });
+                judge_given(per, Observed::Events(Intervals::new((0..length).map(one).collect()).unwrap()))
+                    .verdict
+            };
+            assert_ne!(events(0, 1_000), Verdict::Promote, "{length} {exposure}");
+            assert_ne!(events(1_000, 0), Verdict::Rollback, "{length} {exposure}");
+        }
+    }
+}
+
+#[test]
+fn the_order_of_arrival_and_duplicates_change_nothing() {
+    let random = &mut Random::new(9);
+    let (mut ordered, mut other) = (SeriesSet::default(), SeriesSet::default());
+    for arm in ARMS {
+        for (pod, offset) in [("a", 0.1), ("b", 0.4), ("c", 0.4)] {
+            let mut all: Vec<(f64, f64)> =
+                (0..200).map(|s| (f64::from(s) + offset, -50.0 + random.normal())).collect();
+            points(&mut ordered, "m", arm, &[("pod", pod)], all.clone());
+            all.extend_from_within(20..90);
+            for i in (1..all.len()).rev() {
+                all.swap(i, random.below(i + 1));
+            }
+            points(&mut other, "m", arm, &[("pod", pod)], all);
+        }
+    }
+    let rule = series("margin: {absolute: 0.5}");
+    let [mut a, mut b] = [&ordered, &other].map(|set| judge(&rule, set));
+    assert_eq!(b.metrics[0].quality.canary.duplicates, 210);
+    for report in [&mut a, &mut b] {
+        report.metrics[0].quality = Arms::default();
+    }
+    assert_eq!(a, b);
+    assert_eq!((a.verdict, a.metrics[0].intervals), (Verdict::Promote, Some(200)), "{a}");
+}
