@@ -197,6 +197,21 @@ fn a_ratio_is_joined_until_its_amount_has_moved_by_twenty_steps() {
 }
 
 #[test]
+fn a_steady_amount_is_not_its_own_step() {
+    // Nanoseconds of CPU, about 1 s each second.
+    let (mut set, random) = (SeriesSet::default(), &mut Random::new(1));
+    for arm in ARMS {
+        let cpu = grown(0.0, (0..120).map(|_| 1.0 + 0.05 * random.normal()));
+        points(&mut set, "cpu", arm, &[], cpu);
+        points(&mut set, "requests", arm, &[], grown(0.0, vec![100.0; 120]));
+    }
+    let rule = "metrics: [{name: m, kind: ratio, value: cpu, per: requests, margin: {relative: 0.1}}]";
+    let report = judge(rule, &set);
+    expect(&report, Verdict::Promote, Code::SafetyShown, "m");
+    assert_eq!(report.metrics[0].intervals, Some(120));
+}
+
+#[test]
 fn an_amount_that_is_not_exported_is_not_zero() {
     let all = ticks(Arms { baseline: 0.05, canary: 0.05 }, 100);
     let mut set = SeriesSet::default();

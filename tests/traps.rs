@@ -60,7 +60,11 @@ fn percentiles_under_unequal_traffic_decide_nothing() {
 fn percentiles_under_equal_traffic_decide() {
     let set = percentiles(Arms { baseline: 200, canary: 190 }, 60, &mut Random::new(2));
     let rule = "metrics: [{name: p95, kind: series, value: p95, per: requests, margin: {relative: 0.1}}]";
-    expect(&judge(rule, &set), Verdict::Promote, Code::SafetyShown, "p95");
+    let report = judge(rule, &set);
+    expect(&report, Verdict::Promote, Code::SafetyShown, "p95");
+    // A percentile that falls is no restart of the counter beside it.
+    let quality = report.metrics[0].quality;
+    assert_eq!((quality.baseline.resets, quality.canary.resets), (0, 0));
 }
 
 #[test]

@@ -275,6 +275,8 @@ struct Picked<'a> {
     arms: Arms<Vec<Labelled<'a>>>,
     /// Some series of the export has the name and the labels that are meant, whatever their values.
     exists: bool,
+    /// Its series are gauges: that one falls is no restart.
+    gauge: bool,
 }
 
 impl<'a> Picked<'a> {
@@ -287,6 +289,7 @@ impl<'a> Picked<'a> {
             conditions: selector.arms.baseline.conditions().collect(),
             arms,
             exists: exists.baseline || exists.canary,
+            gauge,
         }
     }
 }
@@ -601,7 +604,7 @@ impl<'a> Processes<'a> {
         let differing = conditions.filter(|condition| !everywhere(condition)).map(|(label, _)| *label);
         let varying = differing.chain(["__name__", EDGE]).collect();
         let mut processes = Processes { varying, known: BTreeMap::new() };
-        for series in picked.iter().flat_map(|p| &p.arms[arm]) {
+        for series in picked.iter().filter(|p| !p.gauge).flat_map(|p| &p.arms[arm]) {
             let process = processes.known.entry(processes.identity(series.labels)).or_default();
             process.scrapes.extend(series.counter.instants());
             process.resets.extend(series.counter.resets());
@@ -656,10 +659,17 @@ impl<'a> Amounts<'a> {
         self.series.iter().flat_map(|(_, increases)| increases).map(|increase| increase.amount).sum()
     }
 
-    /// The smallest amount seen that is not zero: what the counter counts in. 0 where there is none.
+    /// What the counter counts in: the smallest amount seen that is not zero, or the smallest difference of two amounts, if
+    /// that is less (amounts of 100 and 101 are not steps of 100). 0 where there is none.
     fn smallest_step(&self) -> f64 {
-        let amounts = self.series.iter().flat_map(|(_, increases)| increases).map(|increase| increase.amount);
-        amounts.filter(|amount| *amount > 0.0).reduce(f64::min).unwrap_or(0.0)
+        /// Relative to the largest amount, differences below this may be the rounding of a large counter.
+        const ROUNDING: f64 = 1e-6;
+        let increases = self.series.iter().flat_map(|(_, increases)| increases);
+        let mut amounts: Vec<f64> = increases.map(|increase| increase.amount).filter(|a| *a > 0.0).collect();
+        amounts.sort_by(f64::total_cmp);
+        let (Some(smallest), Some(largest)) = (amounts.first(), amounts.last()) else { return 0.0 };
+        let apart = amounts.windows(2).map(|pair| pair[1] - pair[0]);
+        apart.filter(|step| *step > ROUNDING * largest).fold(*smallest, f64::min)
     }
 
     fn sums(&self) -> Grown {
