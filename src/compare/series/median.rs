@@ -83,7 +83,9 @@ pub fn median_difference(pairs: &Aligned, level: f64) -> Result<Effect, Error> {
 pub fn median_ratio(pairs: &Aligned, level: f64) -> Result<Effect, Error> {
     let tail = tail_of(level)?;
     let defined = pairs.sorted.baseline[0] > 0.0 && pairs.sorted.canary[0] >= 0.0;
-    let rounding = |ratio: f64| ROUNDING * ratio;
+    // Among the smallest floats products and ratios are off by more, though by no more than the smallest.
+    let smallest = 8.0 * f64::MIN_POSITIVE * f64::EPSILON;
+    let rounding = |ratio: f64| ROUNDING * ratio + smallest + smallest / pairs.sorted.baseline[0];
     let scale = Scale { between: |canary, baseline| canary / baseline, boundary: Boundary::Ratio, rounding };
     effect(pairs, Measure::ScaleRatio, Gaps::of(pairs, scale).filter(|_| defined), tail, level)
 }
@@ -116,14 +118,21 @@ fn effect<F: Fn(f64, f64) -> f64, R: Fn(f64) -> f64>(
 /// How many values of each arm the sample of gaps is made of. More tell better where a gap is, and take their square of time.
 const SAMPLED: usize = 48;
 
-/// By how many ranks of the sample the gap sought may lie off: about two standard deviations.
+/// By how many ranks of the sample the gap sought may lie off: two standard deviations or so.
 const OFF: usize = 5;
+
+/// How often to look, each time beside the last.
+const TRIES: u32 = 4;
+
+/// More gaps than so many times a number of values, equal ones mostly, are not listed.
+const MOST_LISTED: usize = 16;
 
 /// Shorter arms are walked at once.
 const WORTH_SAMPLING: usize = 4 * SAMPLED;
 
-/// More than moving a value, or taking a gap, is off by, as a share of the largest number in it: twice 2^-53, each.
-const ROUNDING: f64 = 4.0 * f64::EPSILON;
+/// More than moving a value, taking a gap and widening it are off by together, as a share of the largest number in it: each by
+/// at most half of `EPSILON`, of up to twice the number.
+const ROUNDING: f64 = 8.0 * f64::EPSILON;
 
 /// What a gap is.
 struct Scale<F, R> {
@@ -158,6 +167,15 @@ struct Walk {
     /// The largest of these, and the smallest of the others.
     down: f64,
     up: f64,
+}
+
+/// All gaps from `low` to `high`, and perhaps some just outside, in no order; `below` of the others are less than `low`, the rest
+/// more than `high`.
+struct Listed {
+    low: f64,
+    gaps: Vec<f64>,
+    high: f64,
+    below: usize,
 }
 
 impl<'a, F: Fn(f64, f64) -> f64, R: Fn(f64) -> f64> Gaps<'a, F, R> {
@@ -218,41 +236,54 @@ impl<'a, F: Fn(f64, f64) -> f64, R: Fn(f64) -> f64> Gaps<'a, F, R> {
         })
     }
 
-    /// The k-th smallest, if it and the next lie where the sample says, among not too many others.
+    /// The k-th smallest, if it and the next lie about where the sample says, among not too many others.
     fn near_sample(&mut self, k: usize) -> Option<Ranked> {
-        let (n, last) = (self.baseline.len(), self.sample.len().checked_sub(1)?);
-        let about = (k as f64 / (n * n) as f64 * self.sample.len() as f64) as usize;
-        let (first_rank, last_rank) = (about.saturating_sub(OFF), (about + OFF).min(last));
-        let (_, &mut low, above) = self.sample.select_nth_unstable_by(first_rank, f64::total_cmp);
-        let high = match last_rank - first_rank {
-            0 => low,
-            ranks => *above.select_nth_unstable_by(ranks - 1, f64::total_cmp).1,
-        };
+        let (n, size) = (self.baseline.len() as f64, self.sample.len());
+        let mut about = (k as f64 / (n * n) * size as f64) as usize;
+        for _ in 0..TRIES {
+            if about >= size {
+                return None;
+            }
+            let Listed { low, mut gaps, high, below } = self.listed(about)?;
+            if k <= below {
+                about = about.checked_sub(2 * OFF)?;
+            } else if k >= below + gaps.len() {
+                about += 2 * OFF;
+            } else {
+                let (_, &mut gap, above) = gaps.select_nth_unstable_by(k - below - 1, f64::total_cmp);
+                let next = above.iter().copied().fold(f64::INFINITY, f64::min);
+                return (low <= gap && next <= high).then_some(Ranked { gap, next });
+            }
+        }
+        None
+    }
 
+    /// The gaps around one of the sample; `None` if they are too many, or the baseline cannot be moved there.
+    fn listed(&mut self, about: usize) -> Option<Listed> {
+        let ranks = (about.saturating_sub(OFF), (about + OFF).min(self.sample.len() - 1));
+        let (_, &mut low, above) = self.sample.select_nth_unstable_by(ranks.0, f64::total_cmp);
+        let high = match ranks.1 - ranks.0 {
+            0 => low,
+            further => *above.select_nth_unstable_by(further - 1, f64::total_cmp).1,
+        };
         // The baseline moved to either end; what rounding leaves open is listed too.
         let moved =
             |to: f64| Some(Moved::to((self.scale.boundary)(to), self.pairs).ok()?.baseline(self.pairs));
         let rounding = (self.scale.rounding)(low.abs().max(high.abs()));
-        let ends = (moved(low - rounding)?, moved(high + rounding)?);
-        let from = overtaken(&ends.1, self.canary, |x, y| x < y).canary;
-        let to = overtaken(&ends.0, self.canary, |x, y| x <= y).canary;
+        let (to_low, to_high) = (moved(low - rounding)?, moved(high + rounding)?);
+        let from = overtaken(&to_high, self.canary, |x, y| x < y).canary;
+        let to = overtaken(&to_low, self.canary, |x, y| x <= y).canary;
         let stretches = || from.iter().zip(&to).map(|(&from, &to)| from as usize..to as usize);
-        let number: usize = stretches().map(|stretch| stretch.len()).sum();
-        if number > 16 * n {
+        let (n, number) = (self.baseline.len(), stretches().map(|stretch| stretch.len()).sum());
+        if number > MOST_LISTED * n {
             return None;
         }
-        let below: usize = to.iter().map(|&to| n - to as usize).sum();
-        let mut listed = Vec::with_capacity(number);
+        let below = to.iter().map(|&to| n - to as usize).sum();
+        let mut gaps = Vec::with_capacity(number);
         for (&y, stretch) in self.canary.iter().zip(stretches()) {
-            listed.extend(self.baseline[stretch].iter().map(|&x| (self.scale.between)(y, x)));
+            gaps.extend(self.baseline.get(stretch)?.iter().map(|&x| (self.scale.between)(y, x)));
         }
-        let index = k.checked_sub(below + 1)?;
-        if index + 1 >= listed.len() {
-            return None;
-        }
-        let (_, &mut gap, above) = listed.select_nth_unstable_by(index, f64::total_cmp);
-        let next = above.iter().copied().fold(f64::INFINITY, f64::min);
-        (low <= gap && next <= high).then_some(Ranked { gap, next })
+        Some(Listed { low, gaps, high, below })
     }
 
     /// The k-th smallest, from 1. The gap sought is from `low` to `high`, both gaps themselves; each walk moves one of them past

@@ -127,10 +127,15 @@ pub(super) fn overtaken(
 
 /// Twice the mid-rank, from 1/2, of each value within its arm.
 fn twice_mid_ranks(sorted: &[f64]) -> Vec<f64> {
-    let mut ranks = Vec::with_capacity(sorted.len());
-    for equal in sorted.chunk_by(|a, b| a == b) {
-        let twice = (2 * ranks.len() + equal.len()) as f64;
-        ranks.extend(equal.iter().map(|_| twice));
+    let mut ranks: Vec<f64> = (0..sorted.len()).map(|i| (2 * i + 1) as f64).collect();
+    let mut start = 0;
+    for i in 1..=sorted.len() {
+        if sorted.get(i) != sorted.get(start) {
+            if i - start > 1 {
+                ranks[start..i].fill((start + i) as f64);
+            }
+            start = i;
+        }
     }
     ranks
 }
