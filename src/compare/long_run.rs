@@ -140,17 +140,16 @@ fn standard_errors<const K: usize>(psi: [[&[f64]; 2]; K], time: &[f64], cosines:
         // A last chunk that is not full goes on with contributions of 0.
         let chunk = |psi: &[f64]| filled(psi.chunks(CHUNK).nth(k).unwrap_or_default());
         let terms = psi.map(|seen| seen.map(chunk));
-        let first = filled(time).map(|tau| libm::cos(PI * tau));
-        let (mut now, mut before) = (first, [1.0; CHUNK]);
+        let twice_first = filled(time).map(|tau| 2.0 * libm::cos(PI * tau));
+        let (mut now, mut before) = (&mut twice_first.map(|first| first / 2.0), &mut [1.0; CHUNK]);
         for (j, projection) in projections.iter_mut().enumerate() {
             for (projection, terms) in projection.iter_mut().zip(&terms) {
-                *projection += dot(&terms[j % 2], &now);
+                *projection += dot(&terms[j % 2], now);
             }
-            for ((before, now), first) in before.iter_mut().zip(&mut now).zip(&first) {
-                let next = 2.0 * first * *now - *before;
-                *before = *now;
-                *now = next;
+            for ((before, now), twice_first) in before.iter_mut().zip(&*now).zip(&twice_first) {
+                *before = twice_first * now - *before;
             }
+            core::mem::swap(&mut now, &mut before);
         }
     }
     // The factor sqrt(2) of each projection.

@@ -71,7 +71,32 @@ pub(crate) fn student_quantile(p: f64, df: f64) -> f64 {
         return 0.0;
     }
     let ln_p = libm::log(p);
-    -find_root(0.0, f64::INFINITY, |t| ln_student_sf(t, df) <= ln_p)
+    let beyond = |t: f64| ln_student_sf(t, df) <= ln_p;
+    let (low, high) = bracket(ln_p, -normal_quantile(p), df);
+    // The whole line where the bracket is not one.
+    if low < high && !beyond(low) && beyond(high) {
+        -find_root(low, high, beyond)
+    } else {
+        -find_root(0.0, f64::INFINITY, beyond)
+    }
+}
+
+/// About the t whose tail is `ln_p`, by secants from the normal quantile z and its first correction. Not a bracket where they go
+/// astray, for few degrees of freedom and far out.
+fn bracket(ln_p: f64, z: f64, df: f64) -> (f64, f64) {
+    const SECANTS: u32 = 6;
+    let miss = |t: f64| ln_student_sf(t, df) - ln_p;
+    let mut before = (z, miss(z));
+    let mut t = z + z * (z * z + 1.0) / (4.0 * df);
+    for _ in 0..SECANTS {
+        let now = (t, miss(t));
+        let step = now.1 * (now.0 - before.0) / (now.1 - before.1);
+        if step.is_nan() || step.abs() < 1e-13 * t {
+            break;
+        }
+        (before, t) = (now, t - step);
+    }
+    (t * (1.0 - 1e-12), t * (1.0 + 1e-12))
 }
 
 /// `sqrt(w / (1 - exp(-w)))` in powers of w, from w^1 on (sympy 1.14.0).

@@ -14,7 +14,7 @@
 //! them, so that every walk ends at a difference that exists. Either way the k-th is found exactly.
 
 use super::level::level_at;
-use super::placements::Moved;
+use super::placements::{Moved, overtaken};
 use super::{Aligned, LEAST};
 use crate::compare::counts::{tail_of, unbounded};
 use crate::compare::question::Boundary;
@@ -52,8 +52,10 @@ use crate::special::student::student_quantile;
 /// ```
 pub fn median_difference(pairs: &Aligned, level: f64) -> Result<Effect, Error> {
     let tail = tail_of(level)?;
-    let gaps = Gaps::of(pairs, |canary, baseline| canary - baseline);
-    effect(pairs, Measure::Shift, gaps, Boundary::Difference, tail, level)
+    let rounding = |_| ROUNDING * pairs.magnitude();
+    let scale =
+        Scale { between: |canary, baseline| canary - baseline, boundary: Boundary::Difference, rounding };
+    effect(pairs, Measure::Shift, Gaps::of(pairs, scale), tail, level)
 }
 
 /// The median of all ratios canary/baseline, with a first-order interval of the given confidence level: as
@@ -81,15 +83,17 @@ pub fn median_difference(pairs: &Aligned, level: f64) -> Result<Effect, Error> {
 pub fn median_ratio(pairs: &Aligned, level: f64) -> Result<Effect, Error> {
     let tail = tail_of(level)?;
     let defined = pairs.sorted.baseline[0] > 0.0 && pairs.sorted.canary[0] >= 0.0;
-    let gaps = Gaps::of(pairs, |canary, baseline| canary / baseline).filter(|_| defined);
-    effect(pairs, Measure::ScaleRatio, gaps, Boundary::Ratio, tail, level)
+    // Among the smallest floats products and ratios are off by more, though by no more than the smallest.
+    let smallest = 8.0 * f64::MIN_POSITIVE * f64::EPSILON;
+    let rounding = |ratio: f64| ROUNDING * ratio + smallest + smallest / pairs.sorted.baseline[0];
+    let scale = Scale { between: |canary, baseline| canary / baseline, boundary: Boundary::Ratio, rounding };
+    effect(pairs, Measure::ScaleRatio, Gaps::of(pairs, scale).filter(|_| defined), tail, level)
 }
 
-fn effect<F: Fn(f64, f64) -> f64>(
+fn effect<F: Fn(f64, f64) -> f64, R: Fn(f64) -> f64>(
     pairs: &Aligned,
     measure: Measure,
-    gaps: Option<Gaps<F>>,
-    boundary: fn(f64) -> Boundary,
+    gaps: Option<Gaps<F, R>>,
     tail: f64,
     level: f64,
 ) -> Result<Effect, Error> {
@@ -99,7 +103,7 @@ fn effect<F: Fn(f64, f64) -> f64>(
     let estimate = gaps.median();
     let all_equal = gaps.least() == gaps.most() && pairs.sorted.baseline[0] == pairs.sorted.canary[0];
     // A factor of 0 moves the baseline nowhere: the canary is 0 throughout, or nearly.
-    let centre = Moved::to(boundary(estimate), pairs).ok();
+    let centre = Moved::to((gaps.scale.boundary)(estimate), pairs).ok();
     let interval = match centre {
         Some(centre) if !all_equal && pairs.len() >= LEAST => {
             let at_centre = level_at(pairs, centre);
@@ -114,18 +118,38 @@ fn effect<F: Fn(f64, f64) -> f64>(
 /// How many values of each arm the sample of gaps is made of. More tell better where a gap is, and take their square of time.
 const SAMPLED: usize = 48;
 
-/// By how many ranks of the sample the gap sought may lie off: about two standard deviations.
+/// By how many ranks of the sample the gap sought may lie off: two standard deviations or so.
 const OFF: usize = 5;
+
+/// How often to look, each time beside the last.
+const TRIES: u32 = 4;
+
+/// More gaps than so many times a number of values, equal ones mostly, are not listed.
+const MOST_LISTED: usize = 16;
 
 /// Shorter arms are walked at once.
 const WORTH_SAMPLING: usize = 4 * SAMPLED;
 
-/// The n^2 differences or ratios in order, without forming them.
-struct Gaps<'a, F> {
-    baseline: &'a [f64],
-    canary: &'a [f64],
+/// More than moving a value, taking a gap and widening it are off by together, as a share of the largest number in it: each by
+/// at most half of `EPSILON`, of up to twice the number.
+const ROUNDING: f64 = 8.0 * f64::EPSILON;
+
+/// What a gap is.
+struct Scale<F, R> {
     /// Grows with the canary's value and falls with the baseline's.
     between: F,
+    /// Where a baseline moved by such a gap is.
+    boundary: fn(f64) -> Boundary,
+    /// How far off such a gap a value may be that is found on the wrong side of a moved one.
+    rounding: R,
+}
+
+/// The n^2 differences or ratios in order, without forming them.
+struct Gaps<'a, F, R> {
+    pairs: &'a Aligned,
+    baseline: &'a [f64],
+    canary: &'a [f64],
+    scale: Scale<F, R>,
     /// The gaps of evenly chosen values of each arm, in no order; none for short arms.
     sample: Vec<f64>,
 }
@@ -145,11 +169,20 @@ struct Walk {
     up: f64,
 }
 
-impl<'a, F: Fn(f64, f64) -> f64> Gaps<'a, F> {
+/// All gaps from `low` to `high`, and perhaps some just outside, in no order; `below` of the others are less than `low`, the rest
+/// more than `high`.
+struct Listed {
+    low: f64,
+    gaps: Vec<f64>,
+    high: f64,
+    below: usize,
+}
+
+impl<'a, F: Fn(f64, f64) -> f64, R: Fn(f64) -> f64> Gaps<'a, F, R> {
     /// `None` where a gap is not finite.
-    fn of(pairs: &'a Aligned, between: F) -> Option<Gaps<'a, F>> {
+    fn of(pairs: &'a Aligned, scale: Scale<F, R>) -> Option<Gaps<'a, F, R>> {
         let (baseline, canary) = (&pairs.sorted.baseline, &pairs.sorted.canary);
-        let mut gaps = Gaps { baseline, canary, between, sample: Vec::new() };
+        let mut gaps = Gaps { pairs, baseline, canary, scale, sample: Vec::new() };
         if !(pairs.magnitude().is_finite() && gaps.least().is_finite() && gaps.most().is_finite()) {
             return None;
         }
@@ -158,18 +191,18 @@ impl<'a, F: Fn(f64, f64) -> f64> Gaps<'a, F> {
                 (0..SAMPLED).map(|i| values[(2 * i + 1) * values.len() / (2 * SAMPLED)]).collect()
             };
             let (baseline, canary) = (evenly(baseline), evenly(canary));
-            let between = &gaps.between;
+            let between = &gaps.scale.between;
             gaps.sample = canary.iter().flat_map(|&y| baseline.iter().map(move |&x| between(y, x))).collect();
         }
         Some(gaps)
     }
 
     fn least(&self) -> f64 {
-        (self.between)(self.canary[0], self.baseline[self.baseline.len() - 1])
+        (self.scale.between)(self.canary[0], self.baseline[self.baseline.len() - 1])
     }
 
     fn most(&self) -> f64 {
-        (self.between)(self.canary[self.canary.len() - 1], self.baseline[0])
+        (self.scale.between)(self.canary[self.canary.len() - 1], self.baseline[0])
     }
 
     fn median(&mut self) -> f64 {
@@ -203,41 +236,54 @@ impl<'a, F: Fn(f64, f64) -> f64> Gaps<'a, F> {
         })
     }
 
-    /// The k-th smallest, if it and the next lie where the sample says, among not too many others.
+    /// The k-th smallest, if it and the next lie about where the sample says, among not too many others.
     fn near_sample(&mut self, k: usize) -> Option<Ranked> {
-        let (n, last) = (self.baseline.len(), self.sample.len().checked_sub(1)?);
-        let about = (k as f64 / (n * n) as f64 * self.sample.len() as f64) as usize;
-        let (first_rank, last_rank) = (about.saturating_sub(OFF), (about + OFF).min(last));
-        let (_, &mut low, above) = self.sample.select_nth_unstable_by(first_rank, f64::total_cmp);
-        let high = match last_rank - first_rank {
-            0 => low,
-            ranks => *above.select_nth_unstable_by(ranks - 1, f64::total_cmp).1,
-        };
-
-        // The larger the canary's value, the fewer of the baseline's come near enough, so both are walked once.
-        let most = 16 * n;
-        let (mut listed, mut below) = (Vec::with_capacity(most), 0);
-        let (mut from, mut to) = (0, 0);
-        for &y in self.canary {
-            while from < n && (self.between)(y, self.baseline[from]) > high {
-                from += 1;
-            }
-            to = to.max(from);
-            while to < n && (self.between)(y, self.baseline[to]) >= low {
-                to += 1;
-            }
-            below += n - to;
-            if listed.len() + (to - from) > most {
+        let (n, size) = (self.baseline.len() as f64, self.sample.len());
+        let mut about = (k as f64 / (n * n) * size as f64) as usize;
+        for _ in 0..TRIES {
+            if about >= size {
                 return None;
             }
-            listed.extend(self.baseline[from..to].iter().map(|&x| (self.between)(y, x)));
+            let Listed { low, mut gaps, high, below } = self.listed(about)?;
+            if k <= below {
+                about = about.checked_sub(2 * OFF)?;
+            } else if k >= below + gaps.len() {
+                about += 2 * OFF;
+            } else {
+                let (_, &mut gap, above) = gaps.select_nth_unstable_by(k - below - 1, f64::total_cmp);
+                let next = above.iter().copied().fold(f64::INFINITY, f64::min);
+                return (low <= gap && next <= high).then_some(Ranked { gap, next });
+            }
         }
-        let index = k.checked_sub(below + 1)?;
-        if index + 1 >= listed.len() {
+        None
+    }
+
+    /// The gaps around one of the sample; `None` if they are too many, or the baseline cannot be moved there.
+    fn listed(&mut self, about: usize) -> Option<Listed> {
+        let ranks = (about.saturating_sub(OFF), (about + OFF).min(self.sample.len() - 1));
+        let (_, &mut low, above) = self.sample.select_nth_unstable_by(ranks.0, f64::total_cmp);
+        let high = match ranks.1 - ranks.0 {
+            0 => low,
+            further => *above.select_nth_unstable_by(further - 1, f64::total_cmp).1,
+        };
+        // The baseline moved to either end; what rounding leaves open is listed too.
+        let moved =
+            |to: f64| Some(Moved::to((self.scale.boundary)(to), self.pairs).ok()?.baseline(self.pairs));
+        let rounding = (self.scale.rounding)(low.abs().max(high.abs()));
+        let (to_low, to_high) = (moved(low - rounding)?, moved(high + rounding)?);
+        let from = overtaken(&to_high, self.canary, |x, y| x < y).canary;
+        let to = overtaken(&to_low, self.canary, |x, y| x <= y).canary;
+        let stretches = || from.iter().zip(&to).map(|(&from, &to)| from as usize..to as usize);
+        let (n, number) = (self.baseline.len(), stretches().map(|stretch| stretch.len()).sum());
+        if number > MOST_LISTED * n {
             return None;
         }
-        let (_, &mut gap, above) = listed.select_nth_unstable_by(index, f64::total_cmp);
-        Some(Ranked { gap, next: above.iter().copied().fold(f64::INFINITY, f64::min) })
+        let below = to.iter().map(|&to| n - to as usize).sum();
+        let mut gaps = Vec::with_capacity(number);
+        for (&y, stretch) in self.canary.iter().zip(stretches()) {
+            gaps.extend(self.baseline.get(stretch)?.iter().map(|&x| (self.scale.between)(y, x)));
+        }
+        Some(Listed { low, gaps, high, below })
     }
 
     /// The k-th smallest, from 1. The gap sought is from `low` to `high`, both gaps themselves; each walk moves one of them past
@@ -265,15 +311,15 @@ impl<'a, F: Fn(f64, f64) -> f64> Gaps<'a, F> {
         let mut walk = Walk { count: 0, down: f64::NEG_INFINITY, up: f64::INFINITY };
         let mut far = 0;
         for &y in self.canary {
-            while far < self.baseline.len() && (self.between)(y, self.baseline[far]) > guess {
+            while far < self.baseline.len() && (self.scale.between)(y, self.baseline[far]) > guess {
                 far += 1;
             }
             walk.count += self.baseline.len() - far;
             if far > 0 {
-                walk.up = walk.up.min((self.between)(y, self.baseline[far - 1]));
+                walk.up = walk.up.min((self.scale.between)(y, self.baseline[far - 1]));
             }
             if let Some(&near) = self.baseline.get(far) {
-                walk.down = walk.down.max((self.between)(y, near));
+                walk.down = walk.down.max((self.scale.between)(y, near));
             }
         }
         walk
