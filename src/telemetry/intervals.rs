@@ -67,25 +67,33 @@ impl<T> Intervals<T> {
         }
     }
 
-    /// Neighbouring intervals added up until they are `enough`; what is left over at the end is added to the last.
+    /// Neighbouring intervals added up until they are `enough`. What is left over at the end is added to those before it, as
+    /// many as make it enough.
     #[must_use]
     pub fn joined(&self, add: impl Fn(T, T) -> T, enough: impl Fn(&Arms<T>) -> bool) -> Intervals<T>
     where
-        T: Copy,
+        T: Clone,
     {
+        let both = |a: Arms<T>, b: Arms<T>| Arms {
+            baseline: add(a.baseline, b.baseline),
+            canary: add(a.canary, b.canary),
+        };
         let mut joined: Vec<(Timestamp, Arms<T>)> = Vec::new();
         let mut open: Option<Arms<T>> = None;
-        let both = |a: Arms<T>, b: Arms<T>| Arms::from_fn(|arm| add(a[arm], b[arm]));
         for (end, arms) in self.ends.iter().zip(&self.arms) {
-            let sum = open.take().map_or(*arms, |before| both(before, *arms));
+            let sum = open.take().map_or(arms.clone(), |before| both(before, arms.clone()));
             if enough(&sum) {
                 joined.push((*end, sum));
             } else {
                 open = Some(sum);
             }
         }
-        if let (Some(rest), Some(end)) = (open, self.ends.last()) {
-            let rest = joined.pop().map_or(rest, |(_, last)| both(last, rest));
+        if let (Some(mut rest), Some(end)) = (open, self.ends.last()) {
+            while !enough(&rest)
+                && let Some((_, before)) = joined.pop()
+            {
+                rest = both(before, rest);
+            }
             joined.push((*end, rest));
         }
         let (ends, arms) = joined.into_iter().unzip();

@@ -18,8 +18,8 @@ use crate::{
     telemetry::{Counts, Events, Intervals, Moments},
     verdict::{
         checked::{Ask, Metric, Threshold},
+        observed::Observed,
         report::{Incident, Summary, Way},
-        select::Observed,
     },
 };
 

@@ -10,11 +10,12 @@ use crate::{
     telemetry::{Match, Matcher, Selector},
     verdict::{
         judge,
+        observed::Telemetry,
         policy::{
             API_VERSION, Above, Assume, Kind, Limit, MetricPolicy, Policy, Problems, Question, Role, Unit,
         },
         report::Report,
-        select::{self, Telemetry},
+        select,
     },
 };
 use crate::{error::Error, telemetry::SeriesSet};

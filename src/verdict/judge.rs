@@ -9,8 +9,8 @@ use crate::{
         assess::{Answers, Assessed, Evidence, assess, lately},
         checked::{CheckedPolicy, Metric},
         combine::{Standing, combine},
+        observed::{Missing, Observed, Telemetry},
         report::{Assessment, Classification, Report},
-        select::{Missing, Observed, Telemetry},
     },
 };
 
@@ -147,6 +147,10 @@ impl<'a> Found<'a> {
         let assessment = &mut self.assessment;
         match self.outcome {
             Err(Missing::NoData(arm)) => assessment.classification = Classification::NoData(arm),
+            Err(Missing::NotYet) => {
+                assessment.classification = Classification::Inconclusive;
+                assessment.notes.push("nothing is seen after the warm-up yet".into());
+            }
             Err(Missing::Error(error)) => {
                 assessment.classification = Classification::Error;
                 assessment.notes.push(error.to_string());

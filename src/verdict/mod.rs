@@ -4,18 +4,20 @@
 //! [`select`](CheckedPolicy::select)s its metrics from an export and [`judge`](CheckedPolicy::judge)s them. The [`Report`]
 //! says what was found, why, and how sure it is.
 
+mod amounts;
 mod assess;
 mod checked;
 mod combine;
 mod judge;
+mod observed;
 mod policy;
 mod report;
 mod select;
 mod table;
 
 pub use checked::CheckedPolicy;
+pub use observed::{Matched, MetricTelemetry, Missing, Observed, Telemetry};
 pub use policy::{
     API_VERSION, Above, ArmLabels, Assume, Kind, Limit, MetricPolicy, Policy, Question, Role, Unit,
 };
 pub use report::{Assessment, Classification, Code, Incident, Reason, Report, Summary, Verdict, Way};
-pub use select::{Matched, MetricTelemetry, Missing, Observed, Telemetry};

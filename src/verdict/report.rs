@@ -11,8 +11,8 @@ use crate::{
     telemetry::Quality,
     time::Timestamp,
     verdict::{
+        observed::Matched,
         policy::{Limit, Role, Unit},
-        select::Matched,
     },
 };
 

@@ -1,0 +1,193 @@
+//! What was observed of each metric, in the types that tests take.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    arm::{Arm, Arms},
+    error::Error,
+    telemetry::{Counts, Events, Histogram, Intervals, Moments, Quality, Ratio, Samples, Series},
+    time::Timestamp,
+};
+
+/// What was observed of one metric, in both arms.
+///
+/// Counts, events, values and buckets come interval by interval; [`Intervals::whole`] is for data that are known to be
+/// independent, without intervals.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Observed {
+    /// Bad of total.
+    Counts(Intervals<Counts>),
+    /// Events per exposure.
+    Events(Intervals<Events>),
+    /// Raw values.
+    Samples(Intervals<Samples>),
+    /// Bucketed values.
+    Histogram(Intervals<Histogram>),
+    /// An amount and the units that it was spent on.
+    Ratio(Intervals<Ratio>),
+    /// A gauge over time.
+    Series {
+        /// The values.
+        arms: Arms<Series>,
+        /// The requests that the values summarise, where they do: of a percentile per interval, say.
+        requests: Option<Arms<f64>>,
+    },
+    /// Number, mean and variance of independent units.
+    Moments(Arms<Moments>),
+}
+
+impl Observed {
+    /// When it was observed: the ends of the first and the last interval, or the first and the last instant that both arms
+    /// have. `None` for what has no place in time, and for a single interval.
+    pub(super) fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let ends = match self {
+            Observed::Counts(intervals) => intervals.ends(),
+            Observed::Events(intervals) => intervals.ends(),
+            Observed::Samples(intervals) => intervals.ends(),
+            Observed::Histogram(intervals) => intervals.ends(),
+            Observed::Ratio(intervals) => intervals.ends(),
+            Observed::Series { arms, .. } => {
+                let first = arms.baseline.first().max(arms.canary.first());
+                return Some((first, arms.baseline.last().min(arms.canary.last())));
+            }
+            Observed::Moments(_) => return None,
+        };
+        ends.first().copied().zip(ends.last().copied()).filter(|(first, last)| first < last)
+    }
+
+    /// Whether there is no interval at all, since the warm-up lasts on, say.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Observed::Counts(intervals) => intervals.arms().is_empty(),
+            Observed::Events(intervals) => intervals.arms().is_empty(),
+            Observed::Samples(intervals) => intervals.arms().is_empty(),
+            Observed::Histogram(intervals) => intervals.arms().is_empty(),
+            Observed::Ratio(intervals) => intervals.arms().is_empty(),
+            Observed::Series { .. } | Observed::Moments(_) => false,
+        }
+    }
+
+    /// What was observed after an instant; `None` where nothing was.
+    pub(super) fn since(&self, from: Timestamp) -> Option<Observed> {
+        Some(match self {
+            Observed::Counts(intervals) => Observed::Counts(intervals.since(from)),
+            Observed::Events(intervals) => Observed::Events(intervals.since(from)),
+            Observed::Samples(intervals) => Observed::Samples(intervals.since(from)),
+            Observed::Histogram(intervals) => Observed::Histogram(intervals.since(from)),
+            Observed::Ratio(intervals) => Observed::Ratio(intervals.since(from)),
+            Observed::Series { arms, requests } => {
+                let late = |series: &Series| {
+                    let points = series.points().iter().filter(|point| point.at > from);
+                    Series::new(points.copied().collect(), series.window()).ok()
+                };
+                let Arms { baseline, canary } = arms.as_ref().map(late);
+                Observed::Series { arms: Arms { baseline: baseline?, canary: canary? }, requests: *requests }
+            }
+            Observed::Moments(_) => return None,
+        })
+    }
+
+    /// The ends of the intervals in which both arms saw something.
+    pub(super) fn shared_ends(&self) -> Vec<Timestamp> {
+        fn shared<T>(intervals: &Intervals<T>, saw: impl Fn(&T) -> bool) -> Vec<Timestamp> {
+            let both = |arms: &Arms<T>| saw(&arms.baseline) && saw(&arms.canary);
+            intervals
+                .ends()
+                .iter()
+                .zip(intervals.arms())
+                .filter(|(_, arms)| both(arms))
+                .map(|(end, _)| *end)
+                .collect()
+        }
+        match self {
+            Observed::Counts(intervals) => shared(intervals, |counts| counts.total() > 0),
+            Observed::Events(intervals) => shared(intervals, |events| events.exposure() > 0.0),
+            Observed::Samples(intervals) => shared(intervals, |_| true),
+            Observed::Histogram(intervals) => shared(intervals, |histogram| histogram.total() > 0),
+            Observed::Ratio(intervals) => shared(intervals, |ratio| ratio.units() > 0.0),
+            Observed::Series { .. } | Observed::Moments(_) => Vec::new(),
+        }
+    }
+}
+
+/// Why nothing was observed.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// No series, or no point in the time that is judged; in one arm, or in both.
+    NoData(Option<Arm>),
+    /// Both arms have series, and no point in the time that is judged yet: the warm-up lasts on.
+    NotYet,
+    /// The telemetry cannot be what the policy says it is.
+    Error(Error),
+}
+
+/// What a selector matched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matched {
+    /// The selector, as the policy has it.
+    pub selector: String,
+    /// How many series in each arm.
+    pub series: Arms<u64>,
+}
+
+/// One metric's telemetry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricTelemetry {
+    /// What was observed, or why nothing was.
+    pub observed: Result<Observed, Missing>,
+    /// What each selector matched.
+    pub matched: Vec<Matched>,
+    /// What became of the points, in each arm.
+    pub quality: Arms<Quality>,
+    /// What was assumed on the way, in words.
+    pub notes: Vec<String>,
+    /// The arm whose telemetry ended well before the other's, so that most of the run may not have been compared.
+    pub ended: Option<Arm>,
+}
+
+/// The telemetry of a policy's metrics, by name.
+///
+/// Made by [`CheckedPolicy::select`](crate::verdict::CheckedPolicy::select) from an export, or filled by hand with
+/// [`insert`](Telemetry::insert) for what no export of series has.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Telemetry {
+    pub(super) metrics: BTreeMap<String, MetricTelemetry>,
+    pub(super) start: Option<Timestamp>,
+    pub(super) end: Option<Timestamp>,
+}
+
+impl Telemetry {
+    /// Sets what was observed of a metric.
+    pub fn insert(&mut self, metric: impl Into<String>, observed: Observed) {
+        let telemetry = MetricTelemetry {
+            observed: Ok(observed),
+            matched: Vec::new(),
+            quality: Arms::default(),
+            notes: Vec::new(),
+            ended: None,
+        };
+        self.metrics.insert(metric.into(), telemetry);
+    }
+
+    /// One metric's.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> Option<&MetricTelemetry> {
+        self.metrics.get(name)
+    }
+
+    /// The canary's beginning.
+    #[must_use]
+    pub fn start(&self) -> Option<Timestamp> {
+        self.start
+    }
+
+    /// The last instant of any series that was selected.
+    #[must_use]
+    pub fn end(&self) -> Option<Timestamp> {
+        self.end
+    }
+}
