@@ -14,7 +14,7 @@ use crate::{
         series::{self, Aligned, Level, Trend},
     },
     error::Error,
-    evidence::{Effect, Guarantee, Interval, Margin, PValue},
+    evidence::{Effect, Guarantee, Interval, Margin, Measure, PValue},
     telemetry::{Counts, Events, Intervals, Moments},
     verdict::{
         checked::{Ask, Metric, Threshold},
@@ -511,13 +511,7 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
             let equal = levels.at(Boundary::Superiority(0.5))?;
             evidence.method = format!("aligned effect over {} pairs, {} cosines", pairs.len(), equal.cosines);
             evidence.aligned(pairs, equal.effective);
-            // In the margin's own scale; a ratio to values that are not above 0 is none.
-            let ratio = metric.margin.relative.map(|_| series::median_ratio(pairs, level)).transpose()?;
-            let has_ratio = ratio.as_ref().is_some_and(|ratio| ratio.estimate.is_some());
-            evidence.effects.extend(ratio);
-            if metric.margin.absolute.is_some() || !has_ratio {
-                evidence.effects.push(series::median_difference(pairs, level)?);
-            }
+            evidence.effects = both_scales(metric, pairs, level)?;
             evidence.effects.push(equal.superiority(level)?);
             evidence.assumptions.push(FORGETS.into());
             if levels.load.is_none() {
@@ -549,6 +543,32 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
         }
     }
     Ok(Assessed::Evidence(Box::new(evidence), Box::new(asked)))
+}
+
+/// The effect on a series in the scale of the margin, and in the other one by way of the baseline's median, where that is above
+/// 0: a search through all pairs of values is needed for the first alone.
+fn both_scales(metric: &Metric, pairs: &Aligned, level: f64) -> Result<Vec<Effect>, Error> {
+    let median = pairs.medians().baseline;
+    let ratio = metric.margin.relative.map(|_| series::median_ratio(pairs, level)).transpose()?;
+    // A ratio to values that are not above 0 is none.
+    if let Some(ratio) = ratio.filter(|ratio| ratio.estimate.is_some()) {
+        let added = |factor: f64| (factor - 1.0) * median;
+        let shift = Effect {
+            measure: Measure::Shift,
+            estimate: ratio.estimate.map(added),
+            interval: ratio.interval.map(added),
+        };
+        return Ok(vec![ratio, shift]);
+    }
+    let shift = series::median_difference(pairs, level)?;
+    let factor = |added: f64| 1.0 + added / median;
+    let ratio = Effect {
+        measure: Measure::ScaleRatio,
+        estimate: shift.estimate.map(factor).filter(|_| median > 0.0),
+        interval: shift.interval.map(factor),
+    };
+    let known = ratio.estimate.is_some();
+    Ok(core::iter::once(shift).chain(known.then_some(ratio)).collect())
 }
 
 const FORGETS: &str = "noise of an arm's own is forgotten within about a tenth of the run";
