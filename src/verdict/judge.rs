@@ -6,7 +6,8 @@ use crate::{
     error::Error,
     evidence::PValue,
     verdict::{
-        assess::{Answers, Assessed, Evidence, assess, lately},
+        asked::{Answers, lately},
+        assess::{Assessed, Evidence, assess},
         checked::{CheckedPolicy, Metric},
         combine::{Standing, combine},
         observed::{Missing, Observed, Telemetry},

@@ -5,6 +5,7 @@
 //! says what was found, why, and how sure it is.
 
 mod amounts;
+mod asked;
 mod assess;
 mod checked;
 mod combine;

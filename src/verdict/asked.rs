@@ -1,0 +1,382 @@
+//! One metric's telemetry in the form in which its question is asked, and the answers.
+
+use core::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::{
+    arm::Arms,
+    compare::{
+        counts, events, exceedance, histogram,
+        interval::{self, Basis, Buckets, Raw, Shares, Tested},
+        moments,
+        question::{Answer, Boundary, Sides, ask},
+        ratio,
+        series::{self, Aligned, Level, Trend},
+    },
+    error::Error,
+    evidence::PValue,
+    telemetry::{Counts, Events, Intervals, Moments},
+    verdict::{
+        checked::{Ask, Metric, Threshold},
+        observed::Observed,
+        report::{Summary, Way},
+    },
+};
+
+/// The answers to the questions of one metric.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answers {
+    /// Worse than the margin, or beyond the limit and worse than the baseline.
+    pub(super) harm: PValue,
+    pub(super) safety: PValue,
+    pub(super) way: Way,
+    /// The limit, rather than the margin, makes the harm.
+    pub(super) by_limit: bool,
+    /// p value of each arm being beyond the limit; `None` without one.
+    pub(super) beyond: Option<Arms<PValue>>,
+    /// The canary's own value is beyond the limit, shown or not.
+    pub(super) canary_beyond: bool,
+    /// The intervals are worth so few independent ones that nothing is shown: the fewest at any boundary.
+    pub(super) too_dependent: Option<f64>,
+}
+
+/// A metric's telemetry in the form in which its question is asked.
+pub(super) enum Asked<'a> {
+    Share { shares: Shares, totals: Arms<Counts>, threshold: Option<f64> },
+    Rate { shares: Shares, totals: Arms<Events> },
+    Buckets(Buckets),
+    Values(Raw<'a>),
+    Level(Levels),
+    Trend { trend: Trend, pairs: Rc<Aligned>, load: Option<Arms<f64>> },
+    Amount { comparison: ratio::Comparison, proportional: bool },
+    Mean(Arms<Moments>),
+}
+
+/// Aligned pairs, with the tests at the boundaries that were asked so far: each takes a merge and many cosines.
+pub(super) struct Levels {
+    pub(super) pairs: Rc<Aligned>,
+    asked: RefCell<Vec<(Boundary, Level)>>,
+    pub(super) load: Option<Arms<f64>>,
+}
+
+impl Levels {
+    pub(super) fn at(&self, boundary: Boundary) -> Result<Level, Error> {
+        let known = self.asked.borrow().iter().find(|(b, _)| *b == boundary).map(|(_, level)| *level);
+        if let Some(level) = known {
+            return Ok(level);
+        }
+        let level = series::level(&self.pairs, boundary)?;
+        self.asked.borrow_mut().push((boundary, level));
+        Ok(level)
+    }
+}
+
+/// One method's answer at one boundary.
+struct Told {
+    sides: Sides,
+    too_dependent: Option<f64>,
+}
+
+impl From<Sides> for Told {
+    fn from(sides: Sides) -> Told {
+        Told { sides, too_dependent: None }
+    }
+}
+
+impl From<Tested> for Told {
+    fn from(tested: Tested) -> Told {
+        let too_dependent = match tested.basis {
+            Basis::TooDependent(effective) => Some(effective),
+            _ => None,
+        };
+        Told { sides: tested.sides(), too_dependent }
+    }
+}
+
+impl Told {
+    /// Nothing, if what the answer rests on is worth fewer independent values than enough.
+    fn gated(sides: Sides, effective: f64) -> Told {
+        if effective < interval::ENOUGH_EFFECTIVE {
+            Told { sides: Sides::NOTHING, too_dependent: Some(effective) }
+        } else {
+            sides.into()
+        }
+    }
+}
+
+/// The same of all intervals together.
+fn summed<T: Copy, N>(intervals: &Intervals<T>, zero: N, add: impl Fn(N, T) -> N + Copy) -> Arms<N>
+where
+    N: Copy,
+{
+    Arms::from_fn(|arm| intervals.arms().iter().fold(zero, |sum, arms| add(sum, arms[arm])))
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn new(metric: &Metric, observed: &'a Observed) -> Result<Asked<'a>, Error> {
+        let share = |intervals: &Intervals<Counts>, threshold| {
+            let sums = summed(intervals, (0_u64, 0_u64), |(bad, total), c| {
+                (bad.saturating_add(c.bad()), total.saturating_add(c.total()))
+            });
+            let totals = sums.try_map(|(bad, total)| Counts::new(bad, total))?;
+            Ok(Asked::Share { shares: interval::counts(intervals.arms()), totals, threshold })
+        };
+        match (observed, metric.ask) {
+            (Observed::Counts(intervals), Ask::Rate) => share(intervals, None),
+            (Observed::Events(intervals), Ask::Rate) => {
+                let sums = summed(intervals, (0_u64, 0.0), |(count, exposure), e| {
+                    (count.saturating_add(e.count()), exposure + e.exposure())
+                });
+                let totals = sums.try_map(|(count, exposure)| Events::new(count, exposure))?;
+                Ok(Asked::Rate { shares: interval::events(intervals.arms()), totals })
+            }
+            (Observed::Histogram(intervals), Ask::Shift) => {
+                Ok(Asked::Buckets(interval::buckets(intervals.arms())?))
+            }
+            (Observed::Samples(intervals), Ask::Shift) => {
+                Ok(Asked::Values(interval::samples(intervals.arms())?))
+            }
+            (Observed::Histogram(intervals), Ask::Exceedance(threshold)) => {
+                let all = interval::buckets(intervals.arms())?;
+                let arms = all.pooled();
+                let edge = match threshold {
+                    Threshold::Value(value) => exceedance::edge_at(arms, value)?,
+                    Threshold::Quantile(q) => exceedance::threshold(arms, q)?.ok_or_else(|| {
+                        Error::telemetry(format!(
+                            "more than {} of both arms' values lie above the last edge",
+                            1.0 - q
+                        ))
+                    })?,
+                };
+                let above = intervals.try_map(|arms| exceedance::exceedance(arms.as_ref(), edge))?;
+                share(&above, arms.canary.edges().get(edge).copied())
+            }
+            (Observed::Samples(intervals), Ask::Exceedance(threshold)) => {
+                let value = match threshold {
+                    Threshold::Value(value) => value,
+                    Threshold::Quantile(q) => {
+                        let all = interval::samples(intervals.arms())?;
+                        exceedance::threshold_samples(all.pooled(), q)?.ok_or_else(|| {
+                            Error::telemetry(format!(
+                                "more than {} of both arms' values are infinite",
+                                1.0 - q
+                            ))
+                        })?
+                    }
+                };
+                let above = intervals.try_map(|arms| exceedance::exceedance_samples(arms.as_ref(), value))?;
+                share(&above, Some(value))
+            }
+            (Observed::Series { arms, requests }, Ask::Level) => Ok(Asked::Level(Levels {
+                pairs: Rc::new(series::align(arms.as_ref())?),
+                asked: RefCell::default(),
+                load: *requests,
+            })),
+            (Observed::Series { arms, requests }, Ask::Trend) => {
+                let pairs = series::align(arms.as_ref())?;
+                Ok(Asked::Trend { trend: series::trend(&pairs)?, pairs: Rc::new(pairs), load: *requests })
+            }
+            (Observed::Ratio(intervals), Ask::Rate) => Ok(Asked::Amount {
+                comparison: ratio::compare(intervals.arms()),
+                proportional: metric.proportional,
+            }),
+            (Observed::Moments(arms), Ask::Mean) => Ok(Asked::Mean(*arms)),
+            _ => Err(Error::telemetry("telemetry of another kind than the policy's")),
+        }
+    }
+
+    /// The same after `factor` times as much of the same; `None` where that cannot be imagined. What was not asked yet is not
+    /// repeated.
+    fn repeated(&self, factor: u64) -> Option<Asked<'a>> {
+        Some(match self {
+            Asked::Share { shares, totals, threshold } => Asked::Share {
+                shares: shares.clone().repeated(factor)?,
+                totals: *totals,
+                threshold: *threshold,
+            },
+            Asked::Rate { shares, totals } => {
+                Asked::Rate { shares: shares.clone().repeated(factor)?, totals: *totals }
+            }
+            Asked::Buckets(buckets) => Asked::Buckets(buckets.clone().repeated(factor)?),
+            Asked::Values(_) => return None,
+            Asked::Level(Levels { pairs, asked, load }) => {
+                let repeated =
+                    |(boundary, level): &(Boundary, Level)| (*boundary, level.repeated(pairs.len(), factor));
+                let asked = RefCell::new(asked.borrow().iter().map(repeated).collect());
+                Asked::Level(Levels { pairs: Rc::clone(pairs), asked, load: *load })
+            }
+            Asked::Trend { trend, pairs, load } => {
+                Asked::Trend { trend: trend.clone().repeated(factor), pairs: Rc::clone(pairs), load: *load }
+            }
+            Asked::Amount { comparison, proportional } => {
+                Asked::Amount { comparison: comparison.repeated(factor), proportional: *proportional }
+            }
+            Asked::Mean(arms) => {
+                let Arms { baseline, canary } = arms.map(|moments| moments.repeated(factor));
+                Asked::Mean(Arms { baseline: baseline?, canary: canary? })
+            }
+        })
+    }
+
+    /// The answers for `factor` times the traffic, at the shares that were seen and once their own answers are known; `None`
+    /// for raw values.
+    pub(super) fn answers_at(&self, metric: &Metric, factor: u64) -> Option<Answers> {
+        self.repeated(factor)?.answers(metric).ok()
+    }
+
+    /// Whether an arm has seen nothing at all.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Asked::Share { totals, .. } => totals.baseline.total() == 0 || totals.canary.total() == 0,
+            Asked::Rate { totals, .. } => {
+                totals.baseline.exposure() == 0.0 || totals.canary.exposure() == 0.0
+            }
+            Asked::Buckets(buckets) => {
+                let arms = buckets.pooled();
+                arms.baseline.total() == 0 || arms.canary.total() == 0
+            }
+            Asked::Amount { comparison, .. } => {
+                let totals = comparison.totals();
+                totals.baseline.units() == 0.0 || totals.canary.units() == 0.0
+            }
+            Asked::Mean(arms) => arms.baseline.n() == 0 || arms.canary.n() == 0,
+            Asked::Values(_) | Asked::Level(_) | Asked::Trend { .. } => false,
+        }
+    }
+
+    fn told(&self, boundary: Boundary) -> Result<Told, Error> {
+        match self {
+            Asked::Share { shares, .. } | Asked::Rate { shares, .. } => Ok(shares.sides(boundary)?.into()),
+            Asked::Buckets(buckets) => Ok(buckets.sides(boundary)?.into()),
+            Asked::Values(raw) => Ok(raw.sides(boundary)?.into()),
+            Asked::Level(levels) => {
+                // The gate is the same at every boundary: that of the values as they are.
+                let as_seen = levels.at(Boundary::Superiority(0.5))?;
+                Ok(Told::gated(levels.at(boundary)?.sides, as_seen.effective))
+            }
+            Asked::Trend { trend, .. } => Ok(trend.sides(boundary)?.into()),
+            Asked::Amount { comparison, .. } => {
+                let too_dependent = comparison.effective().filter(|_| comparison.is_too_dependent(boundary));
+                Ok(Told { sides: comparison.sides(boundary)?, too_dependent })
+            }
+            Asked::Mean(arms) => Ok(moments::sides(*arms, boundary)?.into()),
+        }
+    }
+
+    fn limit_sides(&self, limit: f64) -> Result<Arms<Sides>, Error> {
+        match self {
+            // Of what was seen, whatever made it: a burst beyond the limit is beyond it.
+            Asked::Share { totals, .. } => totals.try_map(|counts| counts::limit_sides(counts, limit)),
+            Asked::Rate { totals, .. } => totals.try_map(|events| events::limit_sides(events, limit)),
+            // The check of the policy takes no limit elsewhere.
+            _ => Ok(Arms { baseline: Sides::NOTHING, canary: Sides::NOTHING }),
+        }
+    }
+
+    pub(super) fn summaries(&self) -> Arms<Summary> {
+        let pairs = |pairs: &Aligned| {
+            pairs.medians().map(|median| Summary {
+                size: pairs.len() as f64,
+                bad: None,
+                value: Some(median).filter(|v| v.is_finite()),
+            })
+        };
+        match self {
+            Asked::Share { totals, .. } => {
+                totals.map(|c| Summary { size: c.total() as f64, bad: Some(c.bad()), value: c.share() })
+            }
+            Asked::Rate { totals, .. } => {
+                totals.map(|e| Summary { size: e.exposure(), bad: Some(e.count()), value: e.rate() })
+            }
+            Asked::Buckets(buckets) => {
+                let arms = buckets.pooled();
+                arms.map(|h| Summary { size: h.total() as f64, bad: None, value: histogram::median(h) })
+            }
+            Asked::Values(raw) => {
+                raw.pooled().map(|s| Summary { size: s.len() as f64, bad: None, value: Some(s.median()) })
+            }
+            Asked::Level(levels) => pairs(&levels.pairs),
+            Asked::Trend { pairs: all, .. } => pairs(all),
+            Asked::Amount { comparison, .. } => {
+                comparison.totals().map(|r| Summary { size: r.units(), bad: None, value: r.value() })
+            }
+            Asked::Mean(arms) => {
+                arms.map(|m| Summary { size: m.n() as f64, bad: None, value: Some(m.mean()) })
+            }
+        }
+    }
+
+    /// Whether the arms' load is so unlike that the comparison may decide nothing.
+    pub(super) fn unequal_load(&self) -> bool {
+        let load = match self {
+            Asked::Amount { comparison, proportional: false } => {
+                Some(comparison.totals().map(|totals| totals.units()))
+            }
+            Asked::Level(Levels { load, .. }) | Asked::Trend { load, .. } => *load,
+            _ => None,
+        };
+        load.is_some_and(ratio::unequal_load)
+    }
+
+    pub(super) fn answers(&self, metric: &Metric) -> Result<Answers, Error> {
+        // `ask` calls the method for each boundary; the first error is what is reported.
+        let fault = RefCell::new(None);
+        let too_dependent: Cell<Option<f64>> = Cell::default();
+        let of = |boundary| match self.told(boundary) {
+            Ok(told) => {
+                too_dependent.set(too_dependent.get().into_iter().chain(told.too_dependent).reduce(f64::min));
+                told.sides
+            }
+            Err(error) => {
+                fault.borrow_mut().get_or_insert(error);
+                Sides::NOTHING
+            }
+        };
+        let Answer { harm, safety, harm_is_high } = ask(metric.direction, &metric.margin, of);
+        if let Some(error) = fault.into_inner() {
+            return Err(error);
+        }
+        let mut answers = Answers {
+            harm,
+            safety,
+            way: if harm_is_high { Way::High } else { Way::Low },
+            by_limit: false,
+            beyond: None,
+            canary_beyond: false,
+            too_dependent: too_dependent.get(),
+        };
+        let canary = self.summaries().canary.value;
+        let limits = [(metric.limit.max, Way::High), (metric.limit.min, Way::Low)];
+        for (limit, way) in limits.into_iter().filter_map(|(limit, way)| Some((limit?, way))) {
+            let side = |sides: Sides| if way == Way::High { sides.greater } else { sides.less };
+            let beyond = self.limit_sides(limit)?.map(side);
+            // Only the canary beyond the limit is harm: beyond it, and worse than the baseline.
+            let harm = beyond.canary.max(side(self.told(Boundary::Ratio(1.0))?.sides));
+            if harm < answers.harm {
+                answers = Answers { harm, way, by_limit: true, ..answers };
+            }
+            answers.beyond = Some(match answers.beyond {
+                None => beyond,
+                Some(other) => Arms {
+                    baseline: other.baseline.min(beyond.baseline),
+                    canary: other.canary.min(beyond.canary),
+                },
+            });
+            answers.canary_beyond |=
+                canary.is_some_and(|v| if way == Way::High { v > limit } else { v < limit });
+        }
+        // The margin and each limit are tries of their own.
+        let tries = 1 + u64::from(metric.limit.max.is_some()) + u64::from(metric.limit.min.is_some());
+        answers.harm = answers.harm.times(tries);
+        Ok(answers)
+    }
+}
+
+/// The answers for what was observed in the last third of the run, judged alone.
+pub(super) fn lately(metric: &Metric, observed: &Observed) -> Option<Answers> {
+    let (first, last) = observed.span()?;
+    let third = last.since(first)?.checked_div(3)?;
+    let late = observed.since(first.saturating_add(third).saturating_add(third))?;
+    let asked = Asked::new(metric, &late).ok().filter(|asked| !asked.is_empty())?;
+    asked.answers(metric).ok()
+}
