@@ -2,6 +2,7 @@
 //! verdict and reason occurred, and fails if one that it is about occurred too seldom to mean anything.
 
 mod fuzz;
+mod intervals;
 mod judge;
 mod methods;
 mod world;
