@@ -358,3 +358,27 @@ fn the_order_of_arrival_and_duplicates_change_nothing() {
     assert_eq!(a, b);
     assert_eq!((a.verdict, a.metrics[0].intervals), (Verdict::Promote, Some(200)), "{a}");
 }
+
+/// With less than a method needs, more of the same decides: not "undecidable".
+#[test]
+fn early_is_not_undecidable() {
+    let mut set = SeriesSet::default();
+    let few = |from: f64| (0..6).map(|t| from + f64::from(t % 3)).collect::<Vec<f64>>();
+    gauge(&mut set, "m", &Arms { baseline: few(100.0), canary: few(101.0) });
+    for arm in ARMS {
+        points(&mut set, "cpu", arm, &[], grown(0.0, [0.4; 6]));
+        points(&mut set, "requests", arm, &[], grown(0.0, [100.0; 6]));
+    }
+    let (small, too_small) = (Code::NotEnoughYet, Code::EffectiveSampleTooSmall);
+    for (metric, code) in [
+        ("kind: series, value: m, margin: {absolute: 50}", too_small),
+        ("kind: series, question: trend, value: m, margin: {absolute: 50}", small),
+        ("kind: ratio, value: cpu, per: requests, margin: {relative: 0.1}", small),
+    ] {
+        let report = judge(&format!("metrics: [{{name: early, {metric}}}]"), &set);
+        expect(&report, Verdict::Continue, code, "early is not decided");
+        // Nothing at all is seen during the warm-up.
+        let report = judge(&format!("warmup: 1h\nmetrics: [{{name: early, {metric}}}]"), &set);
+        expect(&report, Verdict::Continue, Code::NotEnoughYet, "early is not decided yet");
+    }
+}

@@ -218,6 +218,19 @@ impl<'a> Asked<'a> {
         })
     }
 
+    /// Whether what was seen tells what more of the same would show: not of raw values, and not before a method has enough to
+    /// estimate an error from.
+    pub(super) fn tells_of_more(&self) -> bool {
+        match self {
+            Asked::Values(_) => false,
+            Asked::Level(levels) => levels.pairs.len() >= series::LEAST,
+            Asked::Trend { trend, .. } => trend.per_minute.is_some(),
+            Asked::Amount { comparison, .. } => comparison.effective().is_some(),
+            Asked::Mean(arms) => arms.baseline.n() > 1 && arms.canary.n() > 1,
+            Asked::Share { .. } | Asked::Rate { .. } | Asked::Buckets(_) => true,
+        }
+    }
+
     /// The answers for `factor` times the traffic, at the shares that were seen and once their own answers are known; `None`
     /// for raw values.
     pub(super) fn answers_at(&self, metric: &Metric, factor: u64) -> Option<Answers> {

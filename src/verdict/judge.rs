@@ -197,7 +197,7 @@ impl<'a> Found<'a> {
                     && answers.beyond.is_some_and(|arms| harmful(arms.baseline) && harmful(arms.canary));
                 if assessment.classification == Classification::Inconclusive
                     && !assessment.decaying
-                    && !matches!(self.observed, Some(Observed::Samples(_)))
+                    && asked.tells_of_more()
                 {
                     let decides = |a: &Answers| harmful(a.harm.times(family)) || safe(a);
                     let enough = |exponent: u32| {

@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// Fewer pairs than this say nothing: no more than 7 instants have no noise that could be told from a difference.
-const LEAST: usize = 8;
+pub(crate) const LEAST: usize = 8;
 
 /// The share of a window by which neighbours may still overlap, so that scrapes that come a little early do not cost every
 /// second pair. It leaves a correlation of at most the same size.
