@@ -1,5 +1,7 @@
 //! One merge of the sorted arms at a boundary: every value's placement in the other arm, and its rank among all.
 
+use core::hint::select_unpredictable;
+
 use super::Aligned;
 use crate::{arm::Arms, compare::question::Boundary, error::Error};
 
@@ -91,38 +93,37 @@ impl Placements {
     }
 }
 
-/// One merge of the sorted arms, in which a baseline value goes before a canary value if `first` says so: how many of the other
-/// arm's go before each value. Of a pair `first` may only turn from true to false as the baseline's grows or the canary's
-/// falls.
+/// One merge of the sorted arms, equally many values each, in which a baseline value goes before a canary value if `first` says
+/// so: how many of the other arm's go before each value. Of a pair `first` may only turn from true to false as the baseline's
+/// grows or the canary's falls.
 ///
-/// Which arm is next is as good as random, so that nothing depends on it but sums: a branch would be guessed wrong each second
-/// time, and that costs more than the step.
+/// Which arm is next is as good as random. A branch would be guessed wrong each second time, which costs more than the step; so
+/// nothing depends on it but sums and places. And a step waits for the one before, so that half of them are made from the other
+/// end meanwhile.
 pub(super) fn overtaken(
     baseline: &[f64],
     canary: &[f64],
     first: impl Fn(f64, f64) -> bool,
 ) -> Arms<Vec<u32>> {
-    let mut before = Arms {
-        baseline: vec![canary.len() as u32; baseline.len()],
-        canary: vec![baseline.len() as u32; canary.len()],
-    };
+    let n = canary.len().min(baseline.len());
+    // The baseline's values, then the canary's.
+    let mut before = vec![0; 2 * n];
     let (mut i, mut j) = (0, 0);
-    while i < baseline.len() && j < canary.len() {
-        // The last to be written before i or j goes on stays.
-        before.baseline[i] = j as u32;
-        before.canary[j] = i as u32;
-        let next = usize::from(first(baseline[i], canary[j]));
-        i += next;
-        j += 1 - next;
+    let (mut from_i, mut from_j) = (n, n);
+    for _ in 0..n {
+        let next = first(baseline[i], canary[j]);
+        before[select_unpredictable(next, i, n + j)] = select_unpredictable(next, j, i) as u32;
+        i += usize::from(next);
+        j += usize::from(!next);
+
+        let next = first(baseline[from_i - 1], canary[from_j - 1]);
+        from_j -= usize::from(next);
+        from_i -= usize::from(!next);
+        before[select_unpredictable(next, n + from_j, from_i)] =
+            select_unpredictable(next, from_i, from_j) as u32;
     }
-    // What was written last for a value that was never passed is not all of the other arm.
-    if let Some(last) = before.baseline.get_mut(i) {
-        *last = canary.len() as u32;
-    }
-    if let Some(last) = before.canary.get_mut(j) {
-        *last = baseline.len() as u32;
-    }
-    before
+    let canary = before.split_off(n);
+    Arms { baseline: before, canary }
 }
 
 /// Twice the mid-rank, from 1/2, of each value within its arm.
