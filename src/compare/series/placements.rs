@@ -3,7 +3,11 @@
 use core::hint::select_unpredictable;
 
 use super::Aligned;
-use crate::{arm::Arms, compare::question::Boundary, error::Error};
+use crate::{
+    arm::{Arm, Arms},
+    compare::question::Boundary,
+    error::Error,
+};
 
 /// Where a boundary moves the baseline, and which probability of superiority it then asks about.
 #[derive(Debug, Clone, Copy)]
@@ -67,29 +71,28 @@ pub(super) struct Placements {
 impl Placements {
     pub(super) fn of(pairs: &Aligned, moved: Moved) -> Placements {
         let n = pairs.len();
-        let baseline = moved.baseline(pairs);
-        let canary = &pairs.sorted.canary;
-        // Twice a number in which equal values count half: how many are below, and how many at most.
+        let (baseline, canary) = (moved.baseline(pairs), &pairs.sorted.canary);
         let below = overtaken(&baseline, canary, |x, y| x < y);
         let tied = canary.iter().zip(&below.canary).any(|(y, &x)| baseline.get(x as usize) == Some(y));
-        let at_most = if tied { overtaken(&baseline, canary, |x, y| x <= y) } else { below.clone() };
-        let others = Arms::from_fn(|arm| {
-            let both = below[arm].iter().zip(&at_most[arm]);
-            both.map(|(below, at_most)| f64::from(below + at_most)).collect::<Vec<f64>>()
-        });
-        let own = Arms { baseline: twice_mid_ranks(&baseline), canary: twice_mid_ranks(canary) };
-        let (mut placements, mut ranks) = (vec![0.0; n], vec![0.0; n]);
-        for ((&t, others), own) in pairs.order.canary.iter().zip(&others.canary).zip(own.canary) {
-            placements[t as usize] = *others;
-            ranks[t as usize] = others + own;
+        let at_most = tied.then(|| overtaken(&baseline, canary, |x, y| x <= y));
+        let at_most = at_most.as_ref().unwrap_or(&below);
+        // Below and at most: twice a number in which equal values count half.
+        let twice = |arm: Arm| below[arm].iter().zip(&at_most[arm]).map(|(below, at_most)| below + at_most);
+
+        let (mut twice_u, mut placements, mut ranks) = (0, vec![0.0; n], vec![0.0; n]);
+        let own = twice_mid_ranks(canary);
+        for ((&t, others), own) in pairs.order.canary.iter().zip(twice(Arm::Canary)).zip(own) {
+            twice_u += u64::from(others);
+            placements[t as usize] = f64::from(others);
+            ranks[t as usize] = f64::from(others + own);
         }
-        for ((&t, others), own) in pairs.order.baseline.iter().zip(&others.baseline).zip(own.baseline) {
-            placements[t as usize] -= others;
-            ranks[t as usize] -= others + own;
+        let own = twice_mid_ranks(&baseline);
+        for ((&t, others), own) in pairs.order.baseline.iter().zip(twice(Arm::Baseline)).zip(own) {
+            placements[t as usize] -= f64::from(others);
+            ranks[t as usize] -= f64::from(others + own);
         }
-        let twice_u = others.canary.iter().sum();
         let all_equal = baseline[0] == canary[n - 1] && baseline[n - 1] == canary[0];
-        Placements { twice_u, placements, ranks, all_equal }
+        Placements { twice_u: twice_u as f64, placements, ranks, all_equal }
     }
 }
 
@@ -127,15 +130,14 @@ pub(super) fn overtaken(
 }
 
 /// Twice the mid-rank, from 1/2, of each value within its arm.
-fn twice_mid_ranks(sorted: &[f64]) -> Vec<f64> {
-    let mut ranks: Vec<f64> = (0..sorted.len()).map(|i| (2 * i + 1) as f64).collect();
-    let mut start = 0;
-    for i in 1..=sorted.len() {
-        if sorted.get(i) != sorted.get(start) {
-            if i - start > 1 {
-                ranks[start..i].fill((start + i) as f64);
-            }
-            start = i;
+fn twice_mid_ranks(sorted: &[f64]) -> Vec<u32> {
+    let mut ranks: Vec<u32> = (0..sorted.len() as u32).map(|i| 2 * i + 1).collect();
+    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        let mut start = 0;
+        for equal in sorted.chunk_by(|a, b| a == b) {
+            let end = start + equal.len();
+            ranks[start..end].fill((start + end) as u32);
+            start = end;
         }
     }
     ranks
