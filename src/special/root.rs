@@ -21,7 +21,7 @@ pub(crate) fn find_root(low: f64, high: f64, beyond: impl Fn(f64) -> bool) -> f6
 const SIGN: u64 = 1 << 63;
 
 /// The position of a float among all floats: larger floats have larger positions.
-fn rank(value: f64) -> u64 {
+pub(crate) fn rank(value: f64) -> u64 {
     let bits = value.to_bits();
     if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }

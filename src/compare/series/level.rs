@@ -166,7 +166,11 @@ pub(super) fn level_at(pairs: &Aligned, moved: Moved) -> Level {
     let theta = twice_u / combinations;
 
     let cosines = Cosines::by_length(n);
-    let terms = [centred(&placements), centred(&ranks)];
+    // Of either term: the placements of the arms add up to all combinations, and so do the ranks within an arm. Equal terms less
+    // their mean are exactly 0.
+    let mean = (2.0 * twice_u - combinations) / n;
+    let terms =
+        [placements, ranks].map(|terms| terms.into_iter().map(|term| term - mean).collect::<Vec<f64>>());
     let errors = standard_errors_by_index([&terms[0], &terms[1]], cosines);
     // The terms are whole numbers, 2n q_t and 4n w_t, and the errors those of their sums.
     let floor = 1.0 / (2.0 * n * libm::sqrt(n));
@@ -263,12 +267,6 @@ impl Level {
 fn divergence(theta: f64, null: f64) -> f64 {
     let part = |p: f64, q: f64| if p > 0.0 { p * (libm::log(p) - libm::log(q)) } else { 0.0 };
     part(theta, null) + part(1.0 - theta, 1.0 - null)
-}
-
-/// Less their mean. Equal whole numbers leave exactly 0.
-fn centred(terms: &[f64]) -> Vec<f64> {
-    let mean = terms.iter().sum::<f64>() / terms.len() as f64;
-    terms.iter().map(|term| term - mean).collect()
 }
 
 fn logit(probability: f64) -> f64 {

@@ -116,7 +116,7 @@ fn effect<F: Fn(f64, f64) -> f64, R: Fn(f64) -> f64>(
 }
 
 /// How many values of each arm the sample of gaps is made of. More tell better where a gap is, and take their square of time.
-const SAMPLED: usize = 48;
+const SAMPLED: usize = 64;
 
 /// By how many ranks of the sample the gap sought may lie off: two standard deviations or so.
 const OFF: usize = 5;

@@ -32,6 +32,7 @@ pub use trend::{BLOCKS, Trend, trend};
 use crate::{
     arm::Arms,
     error::Error,
+    special::root::rank,
     telemetry::{Point, Series},
     time::Timestamp,
 };
@@ -59,10 +60,12 @@ pub struct Aligned {
 
 impl Aligned {
     fn of(at: Vec<Timestamp>, arms: Arms<Vec<f64>>, unmatched: Arms<u64>, thinned: u64) -> Aligned {
+        // A value's position among all floats, then its place: whole numbers are compared without a branch.
         let order = arms.as_ref().map(|values| {
-            let mut order: Vec<u32> = (0..values.len() as u32).collect();
-            order.sort_by(|&a, &b| values[a as usize].total_cmp(&values[b as usize]));
-            order
+            let mut keys: Vec<u128> =
+                values.iter().zip(0..).map(|(&value, t)| u128::from(rank(value)) << 32 | t).collect();
+            keys.sort_unstable();
+            keys.into_iter().map(|key| key as u32).collect::<Vec<u32>>()
         });
         let sorted = Arms {
             baseline: order.baseline.iter().map(|&t| arms.baseline[t as usize]).collect(),

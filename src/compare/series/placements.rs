@@ -1,7 +1,13 @@
 //! One merge of the sorted arms at a boundary: every value's placement in the other arm, and its rank among all.
 
+use core::hint::select_unpredictable;
+
 use super::Aligned;
-use crate::{arm::Arms, compare::question::Boundary, error::Error};
+use crate::{
+    arm::{Arm, Arms},
+    compare::question::Boundary,
+    error::Error,
+};
 
 /// Where a boundary moves the baseline, and which probability of superiority it then asks about.
 #[derive(Debug, Clone, Copy)]
@@ -65,76 +71,73 @@ pub(super) struct Placements {
 impl Placements {
     pub(super) fn of(pairs: &Aligned, moved: Moved) -> Placements {
         let n = pairs.len();
-        let baseline = moved.baseline(pairs);
-        let canary = &pairs.sorted.canary;
-        // Twice a number in which equal values count half: how many are below, and how many at most.
+        let (baseline, canary) = (moved.baseline(pairs), &pairs.sorted.canary);
         let below = overtaken(&baseline, canary, |x, y| x < y);
         let tied = canary.iter().zip(&below.canary).any(|(y, &x)| baseline.get(x as usize) == Some(y));
-        let at_most = if tied { overtaken(&baseline, canary, |x, y| x <= y) } else { below.clone() };
-        let others = Arms::from_fn(|arm| {
-            let both = below[arm].iter().zip(&at_most[arm]);
-            both.map(|(below, at_most)| f64::from(below + at_most)).collect::<Vec<f64>>()
-        });
-        let own = Arms { baseline: twice_mid_ranks(&baseline), canary: twice_mid_ranks(canary) };
-        let (mut placements, mut ranks) = (vec![0.0; n], vec![0.0; n]);
-        for ((&t, others), own) in pairs.order.canary.iter().zip(&others.canary).zip(own.canary) {
-            placements[t as usize] = *others;
-            ranks[t as usize] = others + own;
+        let at_most = tied.then(|| overtaken(&baseline, canary, |x, y| x <= y));
+        let at_most = at_most.as_ref().unwrap_or(&below);
+        // Below and at most: twice a number in which equal values count half.
+        let twice = |arm: Arm| below[arm].iter().zip(&at_most[arm]).map(|(below, at_most)| below + at_most);
+
+        let (mut twice_u, mut placements, mut ranks) = (0, vec![0.0; n], vec![0.0; n]);
+        let own = twice_mid_ranks(canary);
+        for ((&t, others), own) in pairs.order.canary.iter().zip(twice(Arm::Canary)).zip(own) {
+            twice_u += u64::from(others);
+            placements[t as usize] = f64::from(others);
+            ranks[t as usize] = f64::from(others + own);
         }
-        for ((&t, others), own) in pairs.order.baseline.iter().zip(&others.baseline).zip(own.baseline) {
-            placements[t as usize] -= others;
-            ranks[t as usize] -= others + own;
+        let own = twice_mid_ranks(&baseline);
+        for ((&t, others), own) in pairs.order.baseline.iter().zip(twice(Arm::Baseline)).zip(own) {
+            placements[t as usize] -= f64::from(others);
+            ranks[t as usize] -= f64::from(others + own);
         }
-        let twice_u = others.canary.iter().sum();
         let all_equal = baseline[0] == canary[n - 1] && baseline[n - 1] == canary[0];
-        Placements { twice_u, placements, ranks, all_equal }
+        Placements { twice_u: twice_u as f64, placements, ranks, all_equal }
     }
 }
 
-/// One merge of the sorted arms, in which a baseline value goes before a canary value if `first` says so: how many of the other
-/// arm's go before each value. Of a pair `first` may only turn from true to false as the baseline's grows or the canary's
-/// falls.
+/// One merge of the sorted arms, equally many values each, in which a baseline value goes before a canary value if `first` says
+/// so: how many of the other arm's go before each value. Of a pair `first` may only turn from true to false as the baseline's
+/// grows or the canary's falls.
 ///
-/// Which arm is next is as good as random, so that nothing depends on it but sums: a branch would be guessed wrong each second
-/// time, and that costs more than the step.
+/// Which arm is next is as good as random. A branch would be guessed wrong each second time, which costs more than the step; so
+/// nothing depends on it but sums and places. And a step waits for the one before, so that half of them are made from the other
+/// end meanwhile.
 pub(super) fn overtaken(
     baseline: &[f64],
     canary: &[f64],
     first: impl Fn(f64, f64) -> bool,
 ) -> Arms<Vec<u32>> {
-    let mut before = Arms {
-        baseline: vec![canary.len() as u32; baseline.len()],
-        canary: vec![baseline.len() as u32; canary.len()],
-    };
+    let n = canary.len().min(baseline.len());
+    // The baseline's values, then the canary's.
+    let mut before = vec![0; 2 * n];
     let (mut i, mut j) = (0, 0);
-    while i < baseline.len() && j < canary.len() {
-        // The last to be written before i or j goes on stays.
-        before.baseline[i] = j as u32;
-        before.canary[j] = i as u32;
-        let next = usize::from(first(baseline[i], canary[j]));
-        i += next;
-        j += 1 - next;
+    let (mut from_i, mut from_j) = (n, n);
+    for _ in 0..n {
+        let next = first(baseline[i], canary[j]);
+        before[select_unpredictable(next, i, n + j)] = select_unpredictable(next, j, i) as u32;
+        i += usize::from(next);
+        j += usize::from(!next);
+
+        let next = first(baseline[from_i - 1], canary[from_j - 1]);
+        from_j -= usize::from(next);
+        from_i -= usize::from(!next);
+        before[select_unpredictable(next, n + from_j, from_i)] =
+            select_unpredictable(next, from_i, from_j) as u32;
     }
-    // What was written last for a value that was never passed is not all of the other arm.
-    if let Some(last) = before.baseline.get_mut(i) {
-        *last = canary.len() as u32;
-    }
-    if let Some(last) = before.canary.get_mut(j) {
-        *last = baseline.len() as u32;
-    }
-    before
+    let canary = before.split_off(n);
+    Arms { baseline: before, canary }
 }
 
 /// Twice the mid-rank, from 1/2, of each value within its arm.
-fn twice_mid_ranks(sorted: &[f64]) -> Vec<f64> {
-    let mut ranks: Vec<f64> = (0..sorted.len()).map(|i| (2 * i + 1) as f64).collect();
-    let mut start = 0;
-    for i in 1..=sorted.len() {
-        if sorted.get(i) != sorted.get(start) {
-            if i - start > 1 {
-                ranks[start..i].fill((start + i) as f64);
-            }
-            start = i;
+fn twice_mid_ranks(sorted: &[f64]) -> Vec<u32> {
+    let mut ranks: Vec<u32> = (0..sorted.len() as u32).map(|i| 2 * i + 1).collect();
+    if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+        let mut start = 0;
+        for equal in sorted.chunk_by(|a, b| a == b) {
+            let end = start + equal.len();
+            ranks[start..end].fill((start + end) as u32);
+            start = end;
         }
     }
     ranks
