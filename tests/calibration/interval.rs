@@ -7,7 +7,7 @@ use serinus::compare::interval::{self, Tested};
 use serinus::compare::question::Boundary;
 use serinus::compare::ratio;
 use serinus::synth::{Autoregression, Costs, Errors, Latency, Random, Scenario, Split, Traffic};
-use serinus::telemetry::Counts;
+use serinus::telemetry::{Counts, Events};
 
 use crate::calibrate::{Claim, calibrate_all, powerful};
 
@@ -214,6 +214,27 @@ fn rare_events() {
                     rejects(&shares.sides(Boundary::Ratio(1.0)).unwrap(), 0.05)
                 });
             }
+        }
+    }
+}
+
+#[test]
+fn events_per_exposure() {
+    for noise in [QUIET, NOISES[1], NOISES[3], NOISES[5]] {
+        for (split_name, split) in SPLITS {
+            let traffic = Traffic { intervals: 60, split, ..Traffic::default() };
+            let level = noise.level(split);
+            let text = format!("events, {}, {split_name}, T = 60", noise.name);
+            let texts = ["harm", "safety", "difference, harm"].map(|what| format!("{text}: {what}"));
+            calibrate_all(texts.each_ref().map(|text| Claim::level(text, level)), |random| {
+                let counted = |c: Counts| Events::new(c.bad(), c.total() as f64 / 3600.0).unwrap();
+                let drawn = noise.counts(&traffic, 1.0, random);
+                let drawn: Vec<Arms<Events>> = drawn.into_iter().map(|arms| arms.map(counted)).collect();
+                let rates = interval::events(&drawn);
+                let [harm, safety] = rejects(&rates.sides(Boundary::Ratio(1.0)).unwrap(), 0.05);
+                let [difference, _] = rejects(&rates.sides(Boundary::Difference(0.0)).unwrap(), 0.05);
+                [harm, safety, difference]
+            });
         }
     }
 }

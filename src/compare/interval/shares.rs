@@ -24,7 +24,7 @@ const FEW: usize = 5;
 
 /// Counts or events of both arms over intervals.
 ///
-/// Made by [`counts`] or [`events`].
+/// Made by [`counts()`] or [`events()`].
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Shares {
