@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use serinus::{
-    Arms, Timestamp,
-    telemetry::{Counts, Histogram, Labels, Point, SeriesSet},
+    Arms, Measure, Timestamp,
+    telemetry::{Counts, Histogram, Labels, Point, Series, SeriesSet},
     verdict::{Classification, Code, Observed, Policy, Telemetry, Verdict},
 };
 
@@ -322,6 +322,51 @@ fn complete_separation_of_buckets_decides_a_superiority_margin() {
             assert_eq!(policy(rule).check().unwrap().judge(&telemetry).verdict, expected);
         }
     }
+}
+
+#[test]
+fn a_series_too_short_to_decide_is_waited_for() {
+    let rule = "metrics: [{name: gauge, kind: series, value: g, margin: {relative: 0.05}}]";
+    // Fewer pairs than an answer needs independent ones; the arms overlap, with the canary as low as the baseline.
+    let series = |step: i64| {
+        let point = |t: i64| Point {
+            at: Timestamp::from_micros(t * 60_000_000),
+            value: 100.0 + ((t * step) % 11) as f64 / 10.0,
+        };
+        Series::new((0..12).map(point).collect(), Duration::ZERO).unwrap()
+    };
+    let mut telemetry = Telemetry::default();
+    let arms = Arms { baseline: series(5), canary: series(7) };
+    telemetry.insert("gauge", Observed::Series { arms, requests: None });
+    let report = policy(rule).check().unwrap().judge(&telemetry);
+    assert_eq!((report.verdict, report.reasons[0].code), (Verdict::Continue, Code::EffectiveSampleTooSmall));
+    assert_eq!(report.metrics[0].traffic_needed, Some(2.0), "{report}");
+}
+
+#[test]
+fn the_effects_of_a_series_are_in_the_scale_of_its_margin() {
+    let series = |from: f64| {
+        let point = |t: i64| Point {
+            at: Timestamp::from_micros(t * 60_000_000),
+            value: from + ((t * 7) % 11) as f64 / 10.0,
+        };
+        Series::new((0..60).map(point).collect(), Duration::ZERO).unwrap()
+    };
+    let measures = |margin: &str, from: f64| {
+        let rule = format!("metrics: [{{name: gauge, kind: series, value: g, margin: {margin}}}]");
+        let mut telemetry = Telemetry::default();
+        let arms = Arms { baseline: series(from), canary: series(from) };
+        telemetry.insert("gauge", Observed::Series { arms, requests: None });
+        let report = policy(&rule).check().unwrap().judge(&telemetry);
+        report.metrics[0].effects.iter().map(|effect| effect.measure).collect::<Vec<Measure>>()
+    };
+    use Measure::{ProbabilityOfSuperiority as Theta, ScaleRatio as Ratio, Shift};
+    assert_eq!(measures("{relative: 0.05}", 100.0), [Ratio, Theta]);
+    assert_eq!(measures("{absolute: 2}", 100.0), [Shift, Theta]);
+    assert_eq!(measures("{relative: 0.05, absolute: 2}", 100.0), [Ratio, Shift, Theta]);
+    assert_eq!(measures("{superiority: 0.1}", 100.0), [Shift, Theta]);
+    // No ratio to a baseline that touches 0.
+    assert_eq!(measures("{relative: 0.05}", 0.0), [Ratio, Shift, Theta]);
 }
 
 #[test]

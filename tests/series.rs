@@ -429,8 +429,24 @@ fn boundaries_that_mean_nothing_are_refused() {
 #[test]
 fn medians_are_those_of_the_listed_differences() {
     let mut draws = Draws(31);
-    for (n, distinct) in [(1, 5.0), (8, 3.0), (9, 1e6), (40, 6.0), (61, 1e9)] {
-        let (x, y) = (map(&draws.integers(n, distinct), |v| v + 1.0), draws.integers(n, distinct));
+    // From 256 pairs on a sample tells where to look; multiples of the smallest float round like no others.
+    let least = f64::from_bits(1);
+    for (n, distinct, unit) in [
+        (1, 5.0, 1.0),
+        (8, 3.0, 1.0),
+        (9, 1e6, 1.0),
+        (40, 6.0, 1.0),
+        (61, 1e9, 1.0),
+        (256, 1e9, 1.0),
+        (301, 40.0, 0.1),
+        (302, 900.0, 0.1),
+        (400, 1e9, 1e-6),
+        (300, 1e5, least),
+        (300, 1e9, 1e298),
+        (500, 1e9, 1.0),
+    ] {
+        let x = map(&draws.integers(n, distinct), |v| (v + 1.0) * unit);
+        let y = map(&draws.integers(n, distinct), |v| v * unit);
         for (between, got) in [
             ((|y, x| y - x) as fn(f64, f64) -> f64, median_difference(&pairs(&x, &y), 0.95).unwrap()),
             (|y, x| y / x, median_ratio(&pairs(&x, &y), 0.95).unwrap()),
@@ -438,7 +454,7 @@ fn medians_are_those_of_the_listed_differences() {
             let mut all: Vec<f64> = y.iter().flat_map(|y| x.iter().map(move |x| between(*y, *x))).collect();
             all.sort_by(f64::total_cmp);
             let middle = all[(all.len() - 1) / 2] / 2.0 + all[all.len() / 2] / 2.0;
-            assert_eq!(got.estimate, Some(middle), "{n} {distinct}");
+            assert_eq!(got.estimate, Some(middle), "{n} {distinct} {unit}");
             for limit in [got.interval.low, got.interval.high].into_iter().flatten() {
                 assert!(all.contains(&limit));
             }
