@@ -344,7 +344,7 @@ fn a_series_too_short_to_decide_is_waited_for() {
 }
 
 #[test]
-fn the_effects_of_a_series_are_in_the_scale_of_its_margin() {
+fn the_effects_of_a_series_begin_in_the_scale_of_its_margin() {
     let series = |from: f64| {
         let point = |t: i64| Point {
             at: Timestamp::from_micros(t * 60_000_000),
@@ -361,12 +361,13 @@ fn the_effects_of_a_series_are_in_the_scale_of_its_margin() {
         report.metrics[0].effects.iter().map(|effect| effect.measure).collect::<Vec<Measure>>()
     };
     use Measure::{ProbabilityOfSuperiority as Theta, ScaleRatio as Ratio, Shift};
-    assert_eq!(measures("{relative: 0.05}", 100.0), [Ratio, Theta]);
-    assert_eq!(measures("{absolute: 2}", 100.0), [Shift, Theta]);
+    assert_eq!(measures("{relative: 0.05}", 100.0), [Ratio, Shift, Theta]);
+    assert_eq!(measures("{absolute: 2}", 100.0), [Shift, Ratio, Theta]);
     assert_eq!(measures("{relative: 0.05, absolute: 2}", 100.0), [Ratio, Shift, Theta]);
-    assert_eq!(measures("{superiority: 0.1}", 100.0), [Shift, Theta]);
-    // No ratio to a baseline that touches 0.
-    assert_eq!(measures("{relative: 0.05}", 0.0), [Ratio, Shift, Theta]);
+    assert_eq!(measures("{superiority: 0.1}", 100.0), [Shift, Ratio, Theta]);
+    // No ratio of values that touch 0, and none to a median that is not above it.
+    assert_eq!(measures("{relative: 0.05}", 0.0), [Shift, Ratio, Theta]);
+    assert_eq!(measures("{absolute: 2}", -100.0), [Shift, Theta]);
 }
 
 #[test]

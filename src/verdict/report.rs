@@ -197,7 +197,7 @@ pub struct Assessment {
     /// The threshold of an exceedance.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "twelve_digits::option")]
     pub threshold: Option<f64>,
-    /// The differences, first in the metric's own unit.
+    /// The differences, in the metric's own unit and relative to the baseline; of a series first in the scale of its margin.
     pub effects: Vec<Effect>,
     /// What is acceptable.
     pub margin: Margin,

@@ -121,7 +121,6 @@ impl Aligned {
             .then(|| Aligned::of(self.at[first..].to_vec(), arms, self.unmatched, self.thinned))
     }
 
-    /// The largest magnitude of any value; infinite if one is.
     /// The median of each arm's values.
     #[must_use]
     pub fn medians(&self) -> Arms<f64> {
@@ -131,6 +130,7 @@ impl Aligned {
         })
     }
 
+    /// The largest magnitude of any value; infinite if one is.
     fn magnitude(&self) -> f64 {
         let ends = |sorted: &Vec<f64>| sorted[0].abs().max(sorted[sorted.len() - 1].abs());
         ends(&self.sorted.baseline).max(ends(&self.sorted.canary))
