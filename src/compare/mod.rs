@@ -7,7 +7,13 @@
 //! | [`Events`](crate::telemetry::Events) | conditional binomial, score | [`events`] |
 //! | [`Histogram`](crate::telemetry::Histogram) | Mann-Whitney on buckets, exceedance | [`histogram`], [`exceedance`] |
 //! | [`Series`](crate::telemetry::Series) | aligned rank effect, difference of trends | [`series`] |
+//! | counts, events, samples or buckets per interval | Mantel-Haenszel, van Elteren, beside the tests above | [`interval`] |
+//! | [`Ratio`](crate::telemetry::Ratio) | ratio of totals by the delta method | [`ratio`] |
+//! | [`Moments`](crate::telemetry::Moments) | Welch | [`moments`] |
 //! | many metrics | Holm | [`multiplicity`] |
+//!
+//! The first four rows take each value, request or event for independent of the others. What comes per interval goes to
+//! [`interval`], which does not.
 //!
 //! Each p value holds for **one** look at the data. Asking again as the data grow is another question.
 
