@@ -6,8 +6,8 @@ use export::{ARMS, buckets, counter, expect, expect_note, gauge, grown, judge, p
 use serinus::{
     Arm, Arms,
     synth::{Autoregression, Errors, Family, Noise, Random, Regression, Scenario, Traffic, log_edges},
-    telemetry::{Counts, Histogram, SeriesSet},
-    verdict::{Classification, Code, Verdict},
+    telemetry::{Counts, Histogram, Point, Series, SeriesSet},
+    verdict::{Classification, Code, Observed, Verdict},
 };
 
 /// The 95th percentile of so many requests in each of `seconds`, whose latency is log-normal and the same in both arms.
@@ -425,4 +425,71 @@ fn noise_that_hardly_forgets_decides_nothing() {
         }
     }
     assert!(gated >= 8, "{gated}");
+}
+
+/// Errors of 1 % in the baseline, and in the canary `late` from the middle of so many intervals of 1,000 requests on.
+fn failing_late(intervals: usize, late: f64, seed: u64) -> SeriesSet {
+    let (mut set, random) = (SeriesSet::default(), &mut Random::new(seed));
+    for arm in ARMS {
+        let share = |t| if arm == Arm::Canary && 2 * t >= intervals { late } else { 0.01 };
+        let bad: Vec<f64> = (0..intervals).map(|t| random.binomial(1000, share(t)) as f64).collect();
+        points(&mut set, "bad", arm, &[], grown(0.0, bad));
+        points(&mut set, "all", arm, &[], grown(0.0, vec![1000.0; intervals]));
+        let fine: Vec<f64> = (0..intervals).map(|_| random.binomial(1000, 0.01) as f64).collect();
+        points(&mut set, "fine", arm, &[], grown(0.0, fine));
+    }
+    set
+}
+
+#[test]
+fn a_canary_that_fails_from_the_middle_on_rolls_back_however_badly() {
+    let rule =
+        "metrics: [{name: m, kind: counts, bad: bad, total: all, margin: {relative: 0.25, absolute: 0.001}}]";
+    let mut rolled_back = [0; 3];
+    for seed in 0..10 {
+        for (k, intervals) in [30, 60, 180].into_iter().enumerate() {
+            // Over the whole run these are worth fewer than 15 independent intervals, or little more.
+            for late in [0.1, 0.5, 1.0] {
+                let report = judge(rule, &failing_late(intervals, late, seed));
+                assert!(matches!(report.verdict, Verdict::Rollback | Verdict::Continue), "{report}");
+                if report.verdict == Verdict::Rollback && late == 1.0 {
+                    rolled_back[k] += 1;
+                    expect_note(&report.metrics[0], "of the last third of the run alone");
+                }
+            }
+        }
+    }
+    // With 60 intervals the last third has 20, and chance takes one in four of these below 15 as well.
+    assert!(rolled_back[0] == 10 && rolled_back[1] >= 5 && rolled_back[2] == 10, "{rolled_back:?}");
+}
+
+#[test]
+fn a_guard_beyond_its_limit_is_never_promoted() {
+    let rule = "metrics: [{name: fine, kind: counts, bad: fine, total: all, margin: {absolute: 0.01}},
+        {name: g, kind: counts, bad: bad, total: all, role: guard, margin: {relative: 0.25}, limit: {max: 0.05}}]";
+    for seed in 0..10 {
+        for intervals in [20, 30, 60, 180] {
+            let report = judge(rule, &failing_late(intervals, 1.0, seed));
+            assert!(report.verdict != Verdict::Promote, "{report}");
+        }
+        assert_eq!(judge(rule, &failing_late(60, 0.01, seed)).verdict, Verdict::Promote);
+    }
+}
+
+#[test]
+fn a_load_that_is_not_known_is_an_error() {
+    let gauge = |from: f64| {
+        let point = |t| Point { at: export::second(f64::from(t)), value: from + f64::from(t * 7 % 10) };
+        Series::new((0..60).map(point).collect(), core::time::Duration::ZERO).unwrap()
+    };
+    let arms = Arms { baseline: gauge(100.0), canary: gauge(100.0) };
+    for (baseline, canary) in [(f64::NAN, 1.0), (0.0, 0.0), (-1.0, 1.0), (f64::INFINITY, f64::INFINITY)] {
+        let requests = Some(Arms { baseline, canary });
+        let observed = Observed::Series { arms: arms.clone(), requests };
+        let report = export::judge_given(
+            "metrics: [{name: m, kind: series, margin: {relative: 0.05}, value: x}]",
+            observed,
+        );
+        expect(&report, Verdict::Hold, Code::TelemetryError, "load");
+    }
 }

@@ -104,6 +104,16 @@ impl Told {
     }
 }
 
+/// Whether a load says which arm carries more.
+fn is_known(load: Arms<f64>) -> bool {
+    let Arms { baseline, canary } = load;
+    baseline >= 0.0
+        && canary >= 0.0
+        && baseline.is_finite()
+        && canary.is_finite()
+        && baseline.max(canary) > 0.0
+}
+
 /// The same of all intervals together.
 fn summed<T: Copy, N>(intervals: &Intervals<T>, zero: N, add: impl Fn(N, T) -> N + Copy) -> Arms<N>
 where
@@ -166,6 +176,9 @@ impl<'a> Asked<'a> {
                 };
                 let above = intervals.try_map(|arms| exceedance::exceedance_samples(arms.as_ref(), value))?;
                 share(&above, Some(value))
+            }
+            (Observed::Series { requests: Some(load), .. }, _) if !is_known(*load) => {
+                Err(Error::value(format!("the load {} and {} requests is none", load.baseline, load.canary)))
             }
             (Observed::Series { arms, requests }, Ask::Level) => Ok(Asked::Level(Levels {
                 pairs: Rc::new(series::align(arms.as_ref())?),
@@ -385,11 +398,38 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// The share of the level that harm in the last third alone may spend, as its inverse.
+const LATE_TRIES: u64 = 10;
+
+/// The same answers with the harm of the last third alone, at a tenth of the level, if the whole run is too dependent and that
+/// shows more. A canary that begins to fail within the run looks like noise that does not forget: the worse it fails, the less
+/// the whole run is worth. Within the last third it stays failing. With fewer than [`interval::FEWEST`] intervals there nothing
+/// is said.
+pub(super) fn late_harm(metric: &Metric, observed: &Observed, whole: &Answers) -> Option<Answers> {
+    whole.too_dependent?;
+    let late = late_part(observed)?;
+    let is_series = matches!(late, Observed::Series { .. });
+    if !is_series && late.shared_ends().len() < interval::FEWEST {
+        return None;
+    }
+    let late = answers_of(metric, &late)?;
+    let harm = late.harm.times(LATE_TRIES);
+    (harm < whole.harm).then_some(Answers { harm, way: late.way, by_limit: late.by_limit, ..*whole })
+}
+
 /// The answers for what was observed in the last third of the run, judged alone.
 pub(super) fn lately(metric: &Metric, observed: &Observed) -> Option<Answers> {
+    answers_of(metric, &late_part(observed)?)
+}
+
+/// What was observed in the last third of the run.
+fn late_part(observed: &Observed) -> Option<Observed> {
     let (first, last) = observed.span()?;
     let third = last.since(first)?.checked_div(3)?;
-    let late = observed.since(first.saturating_add(third).saturating_add(third))?;
-    let asked = Asked::new(metric, &late).ok().filter(|asked| !asked.is_empty())?;
+    observed.since(first.saturating_add(third).saturating_add(third))
+}
+
+fn answers_of(metric: &Metric, observed: &Observed) -> Option<Answers> {
+    let asked = Asked::new(metric, observed).ok().filter(|asked| !asked.is_empty())?;
     asked.answers(metric).ok()
 }

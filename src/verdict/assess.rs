@@ -259,6 +259,15 @@ impl Evidence {
         }
     }
 
+    /// Takes the harm of the last third alone, where there is one.
+    pub(super) fn harm_of_late(&mut self, late: impl FnOnce(&Answers) -> Option<Answers>) {
+        if let Some(answers) = late(&self.answers) {
+            self.answers = answers;
+            self.notes
+                .push("harm is asked of the last third of the run alone, at a tenth of the level".into());
+        }
+    }
+
     fn aligned(&mut self, pairs: &Aligned, effective: f64) {
         self.intervals = Some(pairs.len() as u64);
         self.effective = Some(effective);

@@ -14,6 +14,8 @@ use crate::{
 pub(super) struct Standing {
     /// Both arms are shown to be beyond the limit.
     pub(super) both_beyond: bool,
+    /// The canary is shown to be beyond the limit, whatever is shown of the difference.
+    pub(super) canary_beyond: bool,
     /// The arm whose telemetry ended well before the export did.
     pub(super) ended: Option<Arm>,
     /// The limit makes the harm, if there is one.
@@ -42,8 +44,13 @@ pub(super) fn combine(metrics: Standings, deadline_passed: bool) -> (Verdict, Ve
     }
     let decaying = metrics.iter().filter(|(a, _)| a.decaying && a.role.can_roll_back());
     let mut reasons: Vec<Reason> = decaying.map(|(a, _)| passing(a)).collect();
-    let waiting: Vec<_> =
-        required(metrics).filter(|(a, _)| a.classification != Classification::Pass && !a.decaying).collect();
+    // A guard is not waited for, but nothing is promoted that is beyond a limit.
+    let blocks = |(a, standing): &&(Assessment, Standing)| match a.role {
+        Role::Required => a.classification != Classification::Pass,
+        Role::Guard => standing.canary_beyond,
+        Role::Informative | Role::DryRun => false,
+    };
+    let waiting: Vec<_> = metrics.iter().filter(blocks).filter(|(a, _)| !a.decaying).collect();
     if reasons.is_empty() && waiting.is_empty() {
         let names: Vec<&str> = required(metrics).map(|(a, _)| a.metric.as_str()).collect();
         let text = format!("shown to be no worse than the margin: {}", names.join(", "));
@@ -141,9 +148,9 @@ fn undecided(a: &Assessment, standing: &Standing) -> Reason {
         );
     }
     if let Some(effective) = standing.too_dependent {
-        let intervals = a.intervals.unwrap_or_default();
+        let intervals = a.intervals.map_or("".to_string(), |intervals| format!("{intervals} "));
         let text = format!(
-            "{} is not decided: its {intervals} intervals are worth {effective:.1} independent ones",
+            "{} is not decided: its {intervals}intervals are worth {effective:.1} independent ones",
             a.metric
         );
         return reason(Code::EffectiveSampleTooSmall, a, text);

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     evidence::PValue,
     verdict::{
-        asked::{Answers, lately},
+        asked::{Answers, late_harm, lately},
         assess::{Assessed, Evidence, assess},
         checked::{CheckedPolicy, Metric},
         combine::{Standing, combine},
@@ -121,7 +121,11 @@ impl<'a> Found<'a> {
                     Ok(seen) => {
                         observed = Some(seen);
                         // Intervals that agree with the harm question: two-sided at twice its level.
-                        assess(metric, seen, 1.0 - 2.0 * alpha).map_err(Missing::Error)
+                        let mut outcome = assess(metric, seen, 1.0 - 2.0 * alpha).map_err(Missing::Error);
+                        if let Ok(Assessed::Evidence(evidence, _)) = &mut outcome {
+                            evidence.harm_of_late(|answers| late_harm(metric, seen, answers));
+                        }
+                        outcome
                     }
                 }
             }
@@ -140,6 +144,7 @@ impl<'a> Found<'a> {
     fn conclude(mut self, adjusted: PValue, family: u64, alpha: f64, beta: f64) -> (Assessment, Standing) {
         let mut standing = Standing {
             both_beyond: false,
+            canary_beyond: false,
             ended: self.ended,
             by_limit: false,
             too_dependent: None,
@@ -195,6 +200,7 @@ impl<'a> Found<'a> {
                 };
                 standing.both_beyond = !harmful(adjusted)
                     && answers.beyond.is_some_and(|arms| harmful(arms.baseline) && harmful(arms.canary));
+                standing.canary_beyond = answers.beyond.is_some_and(|arms| harmful(arms.canary));
                 if assessment.classification == Classification::Inconclusive
                     && !assessment.decaying
                     && asked.tells_of_more()

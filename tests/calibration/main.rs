@@ -3,6 +3,7 @@
 mod calibrate;
 mod harness;
 mod interval;
+mod late;
 mod moments;
 mod rank;
 mod series;
