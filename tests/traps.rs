@@ -493,3 +493,21 @@ fn a_load_that_is_not_known_is_an_error() {
         expect(&report, Verdict::Hold, Code::TelemetryError, "load");
     }
 }
+
+#[test]
+fn harm_under_a_ramp_is_found_although_all_errors_fell() {
+    let rule =
+        "metrics: [{name: m, kind: counts, bad: bad, total: all, margin: {relative: 0.25, absolute: 0.001}}]";
+    for seed in 0..10 {
+        // While the canary had 1 % of the traffic all errors were five times as many: its total looks better than the baseline's.
+        let random = &mut Random::new(seed);
+        let intervals = (0..180).map(|t| {
+            let canary = [20, 100, 500, 1000][t / 45];
+            let share = if t < 45 { 0.025 } else { 0.005 };
+            let mut counts = |n, share| Counts::new(random.binomial(n, share), n).unwrap();
+            Arms { baseline: counts(2000 - canary, share), canary: counts(canary, 2.0 * share) }
+        });
+        let report = judge(rule, &errors(&intervals.collect::<Vec<_>>()));
+        expect(&report, Verdict::Rollback, Code::HarmShown, "worse than its margin");
+    }
+}

@@ -399,9 +399,9 @@ impl<'a> Asked<'a> {
 }
 
 /// The share of the level that harm in the last third alone may spend, as its inverse.
-const LATE_TRIES: u64 = 10;
+const LATE_TRIES: u64 = 100;
 
-/// The same answers with the harm of the last third alone, at a tenth of the level, if the whole run is too dependent and that
+/// The same answers with the harm of the last third alone, at a hundredth of the level, if the whole run is too dependent and that
 /// shows more. A canary that begins to fail within the run looks like noise that does not forget: the worse it fails, the less
 /// the whole run is worth. Within the last third it stays failing. With fewer than [`interval::FEWEST`] intervals there nothing
 /// is said.

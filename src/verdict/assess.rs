@@ -264,7 +264,7 @@ impl Evidence {
         if let Some(answers) = late(&self.answers) {
             self.answers = answers;
             self.notes
-                .push("harm is asked of the last third of the run alone, at a tenth of the level".into());
+                .push("harm is asked of the last third of the run alone, at a hundredth of the level".into());
         }
     }
 

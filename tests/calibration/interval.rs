@@ -164,7 +164,7 @@ fn slow_noise() {
 /// At a margin, and on the scale of differences.
 #[test]
 fn margins() {
-    for noise in [QUIET, NOISES[2], NOISES[5]] {
+    for noise in [QUIET, NOISES[1], NOISES[2], NOISES[5]] {
         for (split_name, split) in SPLITS {
             let traffic = Traffic { intervals: 60, split, ..Traffic::default() };
             let level = noise.level(split);
@@ -181,6 +181,23 @@ fn margins() {
                 let [a, b] = rejects(&shares.sides(Boundary::Ratio(1.5)).unwrap(), 0.05);
                 let [c, d] = rejects(&shares.sides(Boundary::Difference(0.005)).unwrap(), 0.05);
                 [a, b, c, d]
+            });
+        }
+    }
+}
+
+/// Without a margin on the scale of differences, and few events.
+#[test]
+fn differences_under_a_ramp() {
+    for noise in [QUIET, NOISES[1]] {
+        for (intervals, events) in [(12, 5.0), (30, 5.0), (60, 20.0), (60, 500.0)] {
+            let traffic =
+                Traffic { intervals, requests: events / 0.01, split: Split::Ramp, ..Traffic::default() };
+            let text = format!("difference 0, {}, ramp, T = {intervals}, {events} events", noise.name);
+            let [harm, safety] = ["harm", "safety"].map(|what| format!("{text}: {what}"));
+            calibrate_all([Claim::level(&harm, 0.05), Claim::level(&safety, 0.05)], |random| {
+                let shares = interval::counts(&noise.counts(&traffic, 1.0, random));
+                rejects(&shares.sides(Boundary::Difference(0.0)).unwrap(), 0.05)
             });
         }
     }

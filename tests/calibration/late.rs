@@ -40,7 +40,7 @@ fn late_harm_keeps_the_claims_of_the_interval_rule() {
 #[test]
 fn late_harm_of_slow_noise() {
     let slow = Scenario::autoregressive(0.9, 0.5);
-    judged("AR(.9)", slow, Split::Constant(0.5), 500.0, 24, 0.13);
-    judged("AR(.9)", slow, Split::Constant(0.5), 500.0, 60, 0.03);
+    judged("AR(.9)", slow, Split::Constant(0.5), 500.0, 24, 0.03);
+    judged("AR(.9)", slow, Split::Constant(0.5), 500.0, 60, 0.02);
     judged("AR(.9)", slow, Split::Constant(0.5), 20.0, 60, 0.16);
 }

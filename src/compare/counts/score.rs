@@ -92,9 +92,11 @@ impl Null {
                 count.canary / self.size.canary - count.baseline / self.size.baseline - self.difference
             }
         };
-        if excess == 0.0 {
-            return 0.0;
-        }
+        if excess == 0.0 { 0.0 } else { excess / self.error(count) }
+    }
+
+    /// The standard error of the difference of the estimates, under the null.
+    pub(in crate::compare) fn error(&self, count: Arms<f64>) -> f64 {
         let Constrained { u, from_top } = self.constrained(count);
         let delta = self.difference.abs();
         let (low, high) = self.low_and_high(self.size);
@@ -105,9 +107,9 @@ impl Null {
                 let (low, high) = if from_top { (high, low) } else { (low, high) };
                 let all = low + high;
                 let variance = (u * (1.0 - u) / low + (u + delta) * rest / high) * (all / (all - 1.0));
-                excess / libm::sqrt(variance)
+                libm::sqrt(variance)
             }
-            Unit::Rates => excess / libm::sqrt(u / low + (u + delta) / high),
+            Unit::Rates => libm::sqrt(u / low + (u + delta) / high),
         }
     }
 

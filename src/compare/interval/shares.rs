@@ -5,7 +5,8 @@
 //! - difference `(sum R - sum S) / sum w`, `psi_t = (R_t - S_t - difference w_t) / sum w`.
 //!
 //! The exact partner of the ratio: of the M bad ones of both arms the canary's are binomial with the mean of
-//! `r n_canary / (r n_canary + n_baseline)` over the bad ones, as mid-p; that of the difference is the test of the totals.
+//! `r n_canary / (r n_canary + n_baseline)` over the bad ones, as mid-p. That of the difference is the test of the totals, or, where
+//! the split changes so that the totals would compare other times, the score test stratified by interval.
 
 use super::{Estimate, FEWEST, Tested};
 use crate::arm::Arms;
@@ -151,7 +152,13 @@ impl Shares {
                 }
                 let d = libm::scalbn(d, self.exponent).clamp(f64::MIN, f64::MAX);
                 let null = Null { unit: self.unit, size: self.sizes(), difference: d };
-                let exact = if self.strata.is_empty() { Sides::NOTHING } else { guarded(&null, self.bad()) };
+                let exact = if self.strata.is_empty() {
+                    Sides::NOTHING
+                } else if self.dispersion().is_none() && self.split_changes() {
+                    score_sides(self.stratified_z(d))
+                } else {
+                    guarded(&null, self.bad())
+                };
                 let deflated = self.dispersion().map(|phi| score_sides(null.z(self.bad()) / libm::sqrt(phi)));
                 (robust(self.difference, d), exact, deflated)
             }
@@ -296,6 +303,25 @@ impl Shares {
             greater: tail(law.ln_upper(bad.canary), bad.canary == 0.0),
             less: tail(law.ln_lower(bad.canary), bad.baseline == 0.0),
         })
+    }
+
+    /// Whether the totals compare other times in one arm than in the other: the weight of the strata is less than nine tenths of
+    /// what it would be with the totals' split in each.
+    fn split_changes(&self) -> bool {
+        self.strata.iter().map(Stratum::weight).sum::<f64>() < 0.9 * self.totals.weight()
+    }
+
+    /// The score test of a difference, stratified (Miettinen and Nurminen, Statistics in Medicine 4, 1985).
+    fn stratified_z(&self, difference: f64) -> f64 {
+        let (mut excess, mut variance) = (0.0, 0.0);
+        for s in &self.strata {
+            let weight = s.weight();
+            let apart = s.bad.canary / s.size.canary - s.bad.baseline / s.size.baseline - difference;
+            let error = weight * Null { unit: self.unit, size: s.size, difference }.error(s.bad);
+            excess += weight * apart;
+            variance += error * error;
+        }
+        if excess == 0.0 { 0.0 } else { excess / libm::sqrt(variance) * libm::sqrt(self.factor as f64) }
     }
 
     /// The dispersion of both arms' bad ones over intervals, at least 1, where an arm has few intervals with any; else `None`.
