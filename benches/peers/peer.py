@@ -76,14 +76,14 @@ def test(kind, canary, baseline):
         start = perf_counter()
         answer = call(prepare(0))
         seconds = perf_counter() - start
-        more = {"warm": after_first(prepare, call)}
+        more = {"warm": after_first(lambda _: prepare(0), call)}
     else:
         seconds, answer = measure(prepare, call)
         more = {}
     return seconds, {"u": float(answer.statistic), "p": float(answer.pvalue), **more}
 
 
-def main(program, kind, n, m, canary, baseline):
+def main(_program, kind, n, m, canary, baseline):
     canary = np.fromfile(canary, "<f8").reshape(-1, int(n))
     baseline = np.fromfile(baseline, "<f8").reshape(-1, int(m))
     if kind == "histogram":
@@ -92,7 +92,7 @@ def main(program, kind, n, m, canary, baseline):
             return np.repeat(np.arange(len(counts), dtype=float), counts.astype(int))
 
         canary, baseline = [values(canary[0])], [values(baseline[0])]
-    seconds, answer = sort(canary, baseline) if program == "numpy" else test(kind, canary, baseline)
+    seconds, answer = sort(canary, baseline) if kind == "sort" else test(kind, canary, baseline)
     print("seconds", repr(seconds))
     for name, value in answer.items():
         print(name, repr(value))
