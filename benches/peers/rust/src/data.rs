@@ -19,7 +19,7 @@ pub fn write(path: &str, values: &[f64]) -> Result<()> {
 pub fn read(path: &str, n: usize) -> Result<Vec<Vec<f64>>> {
     let bytes = fs::read(path)?;
     let values: Vec<f64> = bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b)).collect();
-    if n == 0 || values.len() % n != 0 {
+    if n == 0 || !values.len().is_multiple_of(n) {
         return Err(format!("{} values are not sets of {n}", values.len()).into());
     }
     Ok(values.chunks_exact(n).map(<[f64]>::to_vec).collect())

@@ -56,9 +56,8 @@ fn ours(kind: &str, sets: &Sets) -> Result<(f64, Answer)> {
             Ok((seconds, [of_test(&test), of_effect(&effect)].concat()))
         }
         "histogram" => {
-            let histogram = |counts: &[f64]| {
-                Histogram::new(data::edges(), counts.iter().map(|&c| c as u64).collect())
-            };
+            let histogram =
+                |counts: &[f64]| Histogram::new(data::edges(), counts.iter().map(|&c| c as u64).collect());
             let mut arms = Vec::new();
             for (canary, baseline) in sets {
                 arms.push(Arms { baseline: histogram(baseline)?, canary: histogram(canary)? });
