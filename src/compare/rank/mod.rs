@@ -17,14 +17,14 @@
 mod exact;
 mod mann_whitney;
 mod merge;
+mod selection;
 mod shift;
 mod superiority;
 
 pub use mann_whitney::{MannWhitney, MannWhitneyOptions, Method, mann_whitney, mann_whitney_with};
 pub(super) use merge::Ranking;
 use merge::cube_less_itself;
-pub(super) use shift::moved;
-pub use shift::{shift, shift_sides, shift_with};
+pub use shift::{scale_ratio, shift, shift_sides, shift_with};
 pub use superiority::{superiority, superiority_sides};
 
 use crate::arm::Arms;
