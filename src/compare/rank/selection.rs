@@ -60,13 +60,14 @@ impl<F: Fn(f64, f64) -> f64> Matrix<'_, F> {
     pub(super) fn smallest(&self, first: u128, last: u128) -> (f64, f64) {
         let all = self.entries();
         let mut bracket = Bracket { low: None, up_to_low: 0, high: f64::INFINITY, up_to_high: all };
-        let listed = 2 * (self.rows.len() + self.columns.len()).max(1024);
+        let values = self.rows.len() + self.columns.len();
+        let listed = (4 * values).max(2048);
         while bracket.entries() > listed as u128 {
             let before = bracket.entries();
-            let sample = self.sample(&bracket, (listed / 4).min(1 << 14));
+            let mut sample = self.sample(&bracket, (values / 5).clamp(1024, 8192));
             // Where few values are different the pivots may be the ends; the middle of the sample parts what is left.
             for reach in [REACH, 0.0] {
-                let pivots = around(&sample, &bracket, first, reach);
+                let pivots = around(&mut sample, &bracket, first, reach);
                 for (pivot, up_to) in pivots.into_iter().zip(self.count(pivots)) {
                     if up_to < first {
                         bracket = Bracket { low: Some(pivot), up_to_low: up_to, ..bracket };
@@ -112,16 +113,17 @@ impl<F: Fn(f64, f64) -> f64> Matrix<'_, F> {
     /// From column `j` on, the first whose entry in the row of `x` is at most `value`.
     #[inline(always)]
     fn first_up_to(&self, value: f64, x: f64, mut j: usize) -> usize {
-        let is_above = |j: usize| self.columns.get(j).is_some_and(|&y| (self.entry)(x, y) > value);
-        // Mostly a step or two; without a branch for each, which nothing could foretell.
-        let from = j;
-        for _ in 0..3 {
-            j += usize::from(is_above(j));
-        }
-        if j == from + 3 {
-            while is_above(j) {
-                j += 1;
+        let is_above = |y: f64| (self.entry)(x, y) > value;
+        // Mostly a step or two. Four entries at once, and no branch on any of them, which nothing could foretell.
+        while let Some(next) = self.columns.get(j..).and_then(|rest| rest.first_chunk::<4>()) {
+            let above = next.iter().map(|&y| usize::from(is_above(y))).sum::<usize>();
+            j += above;
+            if above < next.len() {
+                return j;
             }
+        }
+        while self.columns.get(j).is_some_and(|&y| is_above(y)) {
+            j += 1;
         }
         j
     }
@@ -161,7 +163,7 @@ impl<F: Fn(f64, f64) -> f64> Matrix<'_, F> {
         entries
     }
 
-    /// About so many of the bracket's entries, sorted: one of each part of equally many in the order of the rows.
+    /// About so many of the bracket's entries: one of each part of equally many in the order of the rows.
     fn sample(&self, bracket: &Bracket, size: usize) -> Vec<f64> {
         let all = bracket.entries();
         let place = |k: u64| {
@@ -180,7 +182,6 @@ impl<F: Fn(f64, f64) -> f64> Matrix<'_, F> {
             }
             seen = up_to;
         });
-        sample.sort_unstable_by(f64::total_cmp);
         sample
     }
 
@@ -201,16 +202,15 @@ impl<F: Fn(f64, f64) -> f64> Matrix<'_, F> {
 }
 
 /// Two values of a sample of the bracket on either side of the entry of a rank: below the lower one, and the upper one.
-fn around(sample: &[f64], bracket: &Bracket, rank: u128, reach: f64) -> [f64; 2] {
+fn around(sample: &mut [f64], bracket: &Bracket, rank: u128, reach: f64) -> [f64; 2] {
     let share = (rank - bracket.up_to_low) as f64 / bracket.entries() as f64;
     let size = sample.len() as f64;
-    let place = share * size;
     let reach = if reach > 0.0 { reach * libm::sqrt(size * share * (1.0 - share)) + 1.0 } else { 0.0 };
-    let at = |place: f64| {
-        let last = sample.len().saturating_sub(1);
-        sample.get((place.max(0.0) as usize).min(last)).copied().unwrap_or(bracket.high)
-    };
-    [at(place - reach).next_down(), at(place + reach)]
+    let Some(last) = sample.len().checked_sub(1) else { return [bracket.high.next_down(), bracket.high] };
+    let [low, high] = [-reach, reach].map(|reach| ((share * size + reach).max(0.0) as usize).min(last));
+    let (below, &mut upper, _) = sample.select_nth_unstable_by(high, f64::total_cmp);
+    let lower = if low < high { *below.select_nth_unstable_by(low, f64::total_cmp).1 } else { upper };
+    [lower.next_down(), upper]
 }
 
 #[cfg(test)]
