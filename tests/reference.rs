@@ -19,10 +19,13 @@ const EXACT: f64 = 0.0;
 const CLOSED_FORM: f64 = 1e-12;
 const PEER_ROUNDED: f64 = 1e-13;
 const ROOT: f64 = 1e-9;
+/// Absolute.
+const R_ROOT: f64 = 1e-4;
 
 /// The files, and what checks a case of each.
 const FILES: &[(&str, Check)] = &[
     ("rank.json", rank),
+    ("wilcox_interval.json", wilcox_interval),
     ("aligned_effect.json", aligned_effect),
     ("interval_robust.json", interval_robust),
 ];
@@ -305,6 +308,38 @@ fn shift_interval(case: &Case, arms: Arms<&Samples>, options: &MannWhitneyOption
         }
     }
     Ok(())
+}
+
+/// R's asymptotic interval, to the root tolerance that it has unless told otherwise.
+fn wilcox_interval(case: &Case) -> Verdict {
+    let sample =
+        |name: &str| -> Option<Vec<f64>> { case.case[name].as_array()?.iter().map(number).collect() };
+    let (canary, baseline) = sample("x").zip(sample("y")).ok_or("no values")?;
+    let mut differences: Vec<f64> = canary.iter().flat_map(|x| baseline.iter().map(move |y| x - y)).collect();
+    differences.sort_by(f64::total_cmp);
+    let arms = samples(Arms { baseline, canary })?;
+    let field = |name: &str| number(&case.case[name]).ok_or(format!("no number {name}"));
+    let options = MannWhitneyOptions { method: Some(Method::Normal), continuity: true };
+    let effect = shift_with(arms.as_ref(), field("conf")?, &options).map_err(|e| e.to_string())?;
+    for (side, got, expected) in [
+        ("lower limit", effect.interval.low, field("lo")?),
+        ("upper limit", effect.interval.high, field("hi")?),
+    ] {
+        let got = got.ok_or(format!("{side} unbounded"))?;
+        close(side, got, expected, R_ROOT, 1.0)?;
+        if !differences.contains(&got) {
+            return Err(format!("{side} {got} is no difference of two values"));
+        }
+    }
+    // Between the middle two differences R takes any.
+    let (low, high) = (differences[(differences.len() - 1) / 2], differences[differences.len() / 2]);
+    let hl = field("hl")?;
+    if hl < low - R_ROOT || hl > high + R_ROOT {
+        return Err(format!("R's estimate {hl} is not between {low} and {high}"));
+    }
+    let middle = if low == high { low } else { low / 2.0 + high / 2.0 };
+    same("shift", effect.estimate.unwrap_or(f64::NAN), middle, EXACT)?;
+    Ok(Outcome::Agrees)
 }
 
 /// Welch's t: x against y, and its interval of the difference of the means.
