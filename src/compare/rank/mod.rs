@@ -14,14 +14,25 @@
 //!
 //! The arms are sorted already, so one merge gives all: twice U as an integer, the ties, and the placements.
 
+mod brunner_munzel;
 mod exact;
 mod mann_whitney;
 mod shift;
+mod signed_rank;
+mod stratified;
 mod superiority;
 
+pub use brunner_munzel::{
+    BrunnerMunzel, BrunnerMunzelBasis, BrunnerMunzelMethod, brunner_munzel, brunner_munzel_with,
+};
 pub use mann_whitney::{MannWhitney, MannWhitneyOptions, Method, mann_whitney, mann_whitney_with};
 pub(super) use shift::moved;
 pub use shift::{shift, shift_sides, shift_with};
+pub use signed_rank::{
+    PairedDifferences, SignedRank, SignedRankOptions, paired_shift, paired_shift_with, signed_rank,
+    signed_rank_sides, signed_rank_with,
+};
+pub use stratified::{VanElteren, van_elteren};
 pub use superiority::{superiority, superiority_sides};
 
 use crate::arm::Arms;
