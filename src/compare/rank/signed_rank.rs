@@ -195,7 +195,7 @@ pub fn signed_rank(differences: &PairedDifferences) -> SignedRank {
 /// let options = SignedRankOptions { method: Some(Method::Normal), continuity: false };
 /// let test = signed_rank_with(&differences, &options);
 /// assert_eq!((test.w, test.zeros), (25.0, 1));
-/// assert!((test.two_sided.value() - 0.0629652).abs() < 1e-7); // z = 11 / sqrt(35)
+/// assert!((test.two_sided.value() - 0.0629791).abs() < 1e-7); // z = 11 / sqrt(35)
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn signed_rank_with(differences: &PairedDifferences, options: &SignedRankOptions) -> SignedRank {
