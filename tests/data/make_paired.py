@@ -306,7 +306,8 @@ def brunner_munzel_cases():
         above, a, b = brunner_munzel(x, y)
         t = exact(above) / mp.sqrt(exact(a + b))
         df = exact((a + b) ** 2 / (a * a / (len(x) - 1) + b * b / (len(y) - 1)))
-        result = {"theta": above + Fraction(1, 2), "statistic": t, "degrees_of_freedom": df}
+        separated = -mp.log(math.comb(len(x) + len(y), len(x)))
+        result = {"theta": above + Fraction(1, 2), "statistic": t, "degrees_of_freedom": df, "ln_separated": separated}
         for law, tail in [("student", lambda t: student_tail(t, df)), ("normal", normal_tail)]:
             greater, less = tail(t), tail(-t)
             p = {"greater": greater, "less": less, "two_sided": two_sided(greater, less)}

@@ -19,6 +19,10 @@
 //! Whitney: one arrangement of C(n + m, n) is as extreme. It holds for equal distributions; for theta = 1/2 alone
 //! nothing smaller than `2^-min(n, m)` can be said (see [`superiority`](super::superiority)).
 //!
+//! No p is smaller than that one. Just before the arms separate the variance is next to nothing and t enormous: 4 values
+//! against 4 with a single tied pair give t = 10.6 and 2e-5 by Student's distribution, where one arrangement of 70 is more
+//! extreme. Without this limit the clearest difference would say less than the next.
+//!
 //! **No information**: all values equal, or a single value in an arm, of which no variance can be estimated: p is 1.
 
 use serde::{Deserialize, Serialize};
@@ -101,10 +105,20 @@ pub struct BrunnerMunzel {
 
 /// Whether the canary's values tend to be larger or smaller, by Student's distribution (Brunner and Munzel 2000).
 ///
-/// Asymptotic, for independent values; the arms may differ in spread and shape. By simulation of normal values whose
-/// spreads differ by a factor of 3, a one-sided test at 5 % rejects in at most 6 % with 10 values an arm, and 5.3 % from
-/// 30. Not for fewer than about 10 values an arm: take
-/// [`BrunnerMunzelMethod::Permutation`]. Infinite values rank as extremes.
+/// Asymptotic, for independent values; the arms may differ in spread and shape. Infinite values rank as extremes. Not for
+/// fewer than about 10 values an arm. How often it rejects at theta = 1/2, at most, by simulation of normal and of rounded
+/// values whose spreads differ by a factor of up to 10:
+///
+/// | values in the smaller arm | one-sided at 5 % | two-sided at 5 % | one-sided at 1 % |
+/// |---|---|---|---|
+/// | 10 | 5.6 % | 6 % | 1.6 % |
+/// | 20 | 5.4 % | 5.6 % | 1.4 % |
+/// | 30 | 5.3 % | 5.5 % | 1.2 % |
+/// | 100 | 5.2 % | 5.2 % | 1.2 % |
+///
+/// The normal distribution instead of Student's: 6.7 % one-sided at 5 % with 10 values, 6 % with 20, 5.4 % with 50.
+/// [`superiority_sides`](super::superiority_sides) rejects in no more than 5 % there, and in 1.6 % with 10 values: it is the
+/// cautious one.
 ///
 /// ```
 /// use serinus::{Arms, compare::rank::brunner_munzel, telemetry::Samples};
@@ -125,6 +139,10 @@ pub fn brunner_munzel(arms: Arms<&Samples>) -> BrunnerMunzel {
 /// [`brunner_munzel`] with the distribution of choice.
 ///
 /// [`BrunnerMunzel::basis`] says which answered: separated arms, and arms without information, have answers of their own.
+///
+/// By permutation, a test rejects arms of one distribution no more often than its level says, however few the values. Where
+/// the spreads differ by a factor of 3, 10 values against 10 or 30 are rejected in at most 5.7 % one-sided at 5 %, 5.9 %
+/// two-sided; by a factor of 10, in 6 % and 6.5 %. Then Student's distribution is no worse.
 ///
 /// ```
 /// use serinus::{Arms, telemetry::Samples};
@@ -154,12 +172,12 @@ pub fn brunner_munzel_with(arms: Arms<&Samples>, method: BrunnerMunzelMethod) ->
     if ranking.all_tied || ranking.n.baseline < 2 || ranking.n.canary < 2 {
         return answer(BrunnerMunzelBasis::Nothing, Sides::NOTHING);
     }
+    let smallest = PValue::saturating(-ln_arrangements(ranking.n));
     if let Some(canary_above) = separation(&ranking) {
-        let p = PValue::saturating(-ln_arrangements(ranking.n));
         let sides = if canary_above {
-            Sides { greater: p, less: PValue::ONE }
+            Sides { greater: smallest, less: PValue::ONE }
         } else {
-            Sides { greater: PValue::ONE, less: p }
+            Sides { greater: PValue::ONE, less: smallest }
         };
         return answer(BrunnerMunzelBasis::Separation, sides);
     }
@@ -167,11 +185,11 @@ pub fn brunner_munzel_with(arms: Arms<&Samples>, method: BrunnerMunzelMethod) ->
     let (statistic, degrees_of_freedom) = (placements.statistic(), placements.degrees_of_freedom());
     let (basis, sides) = match method {
         BrunnerMunzelMethod::Student => {
-            let tail = |t| PValue::saturating(ln_student_sf(t, degrees_of_freedom));
+            let tail = |t| PValue::saturating(ln_student_sf(t, degrees_of_freedom)).max(smallest);
             (BrunnerMunzelBasis::Student, Sides { greater: tail(statistic), less: tail(-statistic) })
         }
         BrunnerMunzelMethod::Normal => {
-            let tail = |t| PValue::saturating(ln_normal_sf(t));
+            let tail = |t| PValue::saturating(ln_normal_sf(t)).max(smallest);
             (BrunnerMunzelBasis::Normal, Sides { greater: tail(statistic), less: tail(-statistic) })
         }
         BrunnerMunzelMethod::Permutation { replicates, seed } => {
@@ -336,27 +354,19 @@ struct Lower {
 }
 
 impl Lower {
-    fn with(self, group: TieGroup) -> Lower {
-        let (canary, baseline) = (u128::from(group.canary), u128::from(group.baseline));
-        let canary_placement = 2 * u128::from(self.below.baseline) + baseline;
-        let baseline_placement = 2 * u128::from(self.below.canary) + canary;
-        let squared =
-            |count: u128, placement: u128| count.saturating_mul(placement.saturating_mul(placement));
-        Lower {
-            below: Arms {
-                baseline: self.below.baseline + group.baseline,
-                canary: self.below.canary + group.canary,
-            },
-            twice_u: self.twice_u + canary * canary_placement,
-            squares: Arms {
-                baseline: self.squares.baseline.saturating_add(squared(baseline, baseline_placement)),
-                canary: self.squares.canary.saturating_add(squared(canary, canary_placement)),
-            },
-        }
+    fn add(&mut self, canary: u64, baseline: u64) {
+        let canary_placement = u128::from(2 * self.below.baseline + baseline);
+        let baseline_placement = u128::from(2 * self.below.canary + canary);
+        self.twice_u += u128::from(canary) * canary_placement;
+        let squared = |count: u64, placement: u128| u128::from(count).saturating_mul(placement * placement);
+        self.squares.canary = self.squares.canary.saturating_add(squared(canary, canary_placement));
+        self.squares.baseline = self.squares.baseline.saturating_add(squared(baseline, baseline_placement));
+        self.below.canary += canary;
+        self.below.baseline += baseline;
     }
 
     /// Of all groups.
-    fn order(self) -> f64 {
+    fn order(&self) -> f64 {
         Placements::new(self.below, self.twice_u, self.squares).order()
     }
 }
@@ -375,7 +385,9 @@ fn enumerated(groups: &[u64], n: Arms<u64>, observed: f64) -> Extreme {
         for canary in size.saturating_sub(left.baseline)..=size.min(left.canary) {
             // No more than all arrangements, which 64 bits hold.
             let ways = ways.saturating_mul(choose(size, canary).unwrap_or(u64::MAX));
-            open.push((next + 1, lower.with(TieGroup { canary, baseline: size - canary }), ways));
+            let mut lower = lower;
+            lower.add(canary, size - canary);
+            open.push((next + 1, lower, ways));
         }
     }
     extreme
@@ -392,14 +404,12 @@ fn sampled(groups: &[u64], n: Arms<u64>, observed: f64, replicates: u64, seed: u
         for &size in groups {
             let mut canary = 0;
             for _ in 0..size {
-                if random.below(left.baseline + left.canary) < left.canary {
-                    left.canary -= 1;
-                    canary += 1;
-                } else {
-                    left.baseline -= 1;
-                }
+                let chosen = u64::from(random.below(left.baseline + left.canary) < left.canary);
+                left.canary -= chosen;
+                left.baseline -= 1 - chosen;
+                canary += chosen;
             }
-            lower = lower.with(TieGroup { canary, baseline: size - canary });
+            lower.add(canary, size - canary);
         }
         extreme.count(lower.order(), observed, 1);
     }

@@ -163,7 +163,7 @@ pub struct SignedRank {
 /// Whether the differences of pairs tend to be above or below 0 (Wilcoxon 1945).
 ///
 /// Exact where the null distribution can be counted in 8 million steps, else the normal approximation with ties and
-/// continuity corrected: up to 392 differences without ties, and 311 or more with ties (the fewer distinct sizes, the
+/// continuity corrected: up to 391 differences without ties, and 310 or more with ties (the fewer distinct sizes, the
 /// more). When all differences are 0, p is 1.
 ///
 /// Zeros are dropped and counted in the result, as by R and scipy; what is tested then is the differences that are not
@@ -226,7 +226,7 @@ pub fn signed_rank_sides(differences: &PairedDifferences, margin: f64) -> Result
 /// By how much the canary's values of the pairs are larger, with an interval of the given confidence level: the median
 /// of the means of two differences (Hodges and Lehmann 1963), and those of them that the signed-rank test accepts.
 ///
-/// Differences of 0 count here, for at any other shift they are not 0. The interval is exact up to 392 differences, and
+/// Differences of 0 count here, for at any other shift they are not 0. The interval is exact up to 391 differences, and
 /// then errs on the safe side with ties; above, k comes from the normal approximation, corrected for equal differences
 /// and for continuity. O(64 n) after that.
 ///
