@@ -18,6 +18,7 @@ mod samples;
 mod selector;
 mod series;
 mod set;
+mod sort;
 
 pub use counts::Counts;
 pub use events::Events;

@@ -1,5 +1,6 @@
 //! Raw values, one a request or a job.
 
+use super::sort::{merge, sort};
 use crate::error::Error;
 
 /// The values of one arm, sorted, not empty, free of NaN; infinities rank as extremes, and -0.0 is 0.0.
@@ -19,15 +20,18 @@ use crate::error::Error;
 pub struct Samples(Vec<f64>);
 
 impl Samples {
-    /// Sorts and checks the values. O(n log n).
+    /// Checks and sorts the values. Linear in their number for all that telemetry is like, and quick where they are sorted, or
+    /// were before some were appended; beside them it needs one scratch buffer of their size.
     ///
     /// # Errors
     /// No value at all, or NaN among them (said with its position).
-    pub fn new(values: Vec<f64>) -> Result<Samples, Error> {
-        if let Some(i) = values.iter().position(|v| v.is_nan()) {
-            return Err(Error::value("NaN is not a value").at(format!("samples[{i}]")));
+    pub fn new(mut values: Vec<f64>) -> Result<Samples, Error> {
+        check(&mut values)?;
+        if values.is_empty() {
+            return Err(Error::value("no value").at("samples"));
         }
-        Samples::sort(values)
+        sort(&mut values);
+        Ok(Samples(values))
     }
 
     /// Leaves out NaN, and says how many there were.
@@ -38,18 +42,28 @@ impl Samples {
         let before = values.len();
         values.retain(|v| !v.is_nan());
         let dropped = (before - values.len()) as u64;
-        Samples::sort(values).map(|samples| (samples, dropped))
+        Samples::new(values).map(|samples| (samples, dropped))
     }
 
-    fn sort(mut values: Vec<f64>) -> Result<Samples, Error> {
-        if values.is_empty() {
-            return Err(Error::value("no value").at("samples"));
-        }
-        for v in &mut values {
-            *v += 0.0;
-        }
-        values.sort_unstable_by(f64::total_cmp);
-        Ok(Samples(values))
+    /// Adds values: sorts them, and merges them into those that are there, which costs a walk and no second sort.
+    ///
+    /// ```
+    /// use serinus::telemetry::Samples;
+    /// let mut latency = Samples::new(vec![0.31, 0.12, 0.2])?;
+    /// latency.append(vec![0.5, 0.15])?;
+    /// assert_eq!(latency.sorted(), [0.12, 0.15, 0.2, 0.31, 0.5]);
+    /// # Ok::<(), serinus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// NaN among them (said with its position); then nothing is added.
+    pub fn append(&mut self, mut values: Vec<f64>) -> Result<(), Error> {
+        check(&mut values)?;
+        sort(&mut values);
+        let sorted = self.0.len();
+        self.0.append(&mut values);
+        merge(&mut self.0, sorted);
+        Ok(())
     }
 
     /// The values, smallest first.
@@ -85,4 +99,15 @@ impl Samples {
         }
         Ok(Samples(mapped))
     }
+}
+
+/// Refuses NaN, and makes -0.0 equal to 0.0 in its bits too.
+fn check(values: &mut [f64]) -> Result<(), Error> {
+    if let Some(i) = values.iter().position(|v| v.is_nan()) {
+        return Err(Error::value("NaN is not a value").at(format!("samples[{i}]")));
+    }
+    for value in values {
+        *value += 0.0;
+    }
+    Ok(())
 }

@@ -14,7 +14,7 @@
 use crate::arm::Arms;
 use crate::telemetry::Samples;
 
-use super::{Ranking, TieGroups};
+use super::merge::{Ranking, TieGroups};
 
 /// Steps that the automatic choice affords: some milliseconds.
 pub(super) const AUTOMATIC_STEPS: u128 = 8_000_000;

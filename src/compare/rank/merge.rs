@@ -1,0 +1,314 @@
+//! One merge of two sorted arms, and all that the rank tests need of it, in integers.
+//!
+//! Where no two values are equal the merge has no branch that depends on the values, and runs through the lower and the
+//! upper half of the pooled values at once, so that neither waits for the other: from where the halves meet (the same number
+//! of values below it as above) each is a merge of its own. Else the groups of equal values are walked one by one, in time
+//! that falls with the number of distinct values.
+
+use crate::arm::Arms;
+use crate::telemetry::Samples;
+
+/// Arms of more values are walked by groups: the sums of a block would not fit 64 bits.
+const LARGEST: usize = 1 << 28;
+/// Values after which the sums are carried over.
+const BLOCK: usize = 256;
+
+/// How many values of each arm are equal to each other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TieGroup {
+    canary: u64,
+    baseline: u64,
+}
+
+impl TieGroup {
+    pub(super) fn size(self) -> u64 {
+        self.canary + self.baseline
+    }
+}
+
+/// The merge of two sorted arms: the pooled values as groups of equal ones, smallest first.
+#[derive(Debug, Clone)]
+pub(super) struct TieGroups<'a> {
+    canary: &'a [f64],
+    baseline: &'a [f64],
+}
+
+impl<'a> TieGroups<'a> {
+    pub(super) fn of(arms: Arms<&'a Samples>) -> TieGroups<'a> {
+        TieGroups { canary: arms.canary.sorted(), baseline: arms.baseline.sorted() }
+    }
+}
+
+impl Iterator for TieGroups<'_> {
+    type Item = TieGroup;
+
+    fn next(&mut self) -> Option<TieGroup> {
+        let value = match (self.canary.first(), self.baseline.first()) {
+            (Some(&x), Some(&y)) => x.min(y),
+            (Some(&only), None) | (None, Some(&only)) => only,
+            (None, None) => return None,
+        };
+        let take = |sorted: &mut &[f64]| {
+            let count = equal_to(value, sorted);
+            *sorted = sorted.get(count..).unwrap_or_default();
+            count as u64
+        };
+        Some(TieGroup { canary: take(&mut self.canary), baseline: take(&mut self.baseline) })
+    }
+}
+
+/// How many of the first sorted values, none of which is smaller, equal `value`: in steps that double, then halve.
+#[inline]
+fn equal_to(value: f64, sorted: &[f64]) -> usize {
+    let mut step = 1;
+    while sorted.get(step - 1) == Some(&value) {
+        step *= 2;
+    }
+    let (low, high) = (step / 2, (step - 1).min(sorted.len()));
+    low + sorted.get(low..high).map_or(0, |rest| rest.partition_point(|v| *v == value))
+}
+
+/// What one merge of the arms tells. Sums of cubes are exact up to 2^42 values in all, more than a memory holds, and
+/// saturate beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::compare) struct Ranking {
+    pub(super) n: Arms<u64>,
+    /// Twice the canary's U: 2 for each pair with the canary's value larger, 1 for each equal pair.
+    pub(super) twice_u: u128,
+    /// The sum of t^3 - t over the groups of t equal values.
+    pub(super) ties: u128,
+    /// Whether all values are equal.
+    pub(super) all_tied: bool,
+    /// The sum of squares of an arm's placements; a placement is 2 for each value of the other arm that is smaller, 1
+    /// for each equal one.
+    pub(super) squared_placements: Arms<u128>,
+    /// n m times the largest distance between the arms' distribution functions (Kolmogorov and Smirnov's D).
+    pub(super) furthest: u128,
+}
+
+impl Ranking {
+    pub(in crate::compare) fn of(arms: Arms<&Samples>) -> Ranking {
+        let untied = if all_differ(arms.canary) && all_differ(arms.baseline) { untied(arms) } else { None };
+        untied.unwrap_or_else(|| by_groups(arms))
+    }
+
+    fn new(n: Arms<u64>) -> Ranking {
+        let none = Arms { baseline: 0, canary: 0 };
+        Ranking { n, twice_u: 0, ties: 0, all_tied: false, squared_placements: none, furthest: 0 }
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.n.baseline + self.n.canary
+    }
+
+    /// The number of pairs, one value from each arm.
+    pub(super) fn pairs(&self) -> u128 {
+        u128::from(self.n.baseline) * u128::from(self.n.canary)
+    }
+
+    /// P(canary > baseline) + P(equal)/2 in these samples.
+    pub(in crate::compare) fn theta(&self) -> f64 {
+        self.twice_u as f64 / (2 * self.pairs()) as f64
+    }
+
+    /// `1 - sum (t^3 - t) / (N^3 - N)`: what ties leave of the variance under the null.
+    pub(in crate::compare) fn untied_share(&self) -> f64 {
+        let all = cube_less_itself(self.total());
+        all.saturating_sub(self.ties) as f64 / all as f64
+    }
+}
+
+/// t^3 - t.
+pub(super) fn cube_less_itself(t: u64) -> u128 {
+    let t = u128::from(t);
+    t.saturating_mul(t).saturating_sub(1).saturating_mul(t)
+}
+
+/// Without leaving at the first equal pair, which would keep the loop from taking several values at once.
+fn all_differ(samples: &Samples) -> bool {
+    let pairs = samples.sorted().windows(2);
+    pairs.fold(true, |differ, pair| differ & (pair.first() != pair.last()))
+}
+
+fn by_groups(arms: Arms<&Samples>) -> Ranking {
+    let mut ranking = Ranking::new(arms.map(Samples::len));
+    let n = ranking.n.map(u128::from);
+    let mut below = Arms { baseline: 0_u128, canary: 0 };
+    for group in TieGroups::of(arms) {
+        let (canary, baseline) = (u128::from(group.canary), u128::from(group.baseline));
+        let placement = Arms { baseline: 2 * below.canary + canary, canary: 2 * below.baseline + baseline };
+        let squares = &mut ranking.squared_placements;
+        ranking.twice_u += canary * placement.canary;
+        squares.canary = squares.canary.saturating_add(canary * placement.canary * placement.canary);
+        squares.baseline =
+            squares.baseline.saturating_add(baseline * placement.baseline * placement.baseline);
+        ranking.ties = ranking.ties.saturating_add(cube_less_itself(group.size()));
+        ranking.all_tied = group.size() == ranking.total();
+        below = Arms { baseline: below.baseline + baseline, canary: below.canary + canary };
+        let apart = (below.canary * n.baseline).abs_diff(below.baseline * n.canary);
+        ranking.furthest = ranking.furthest.max(apart);
+    }
+    ranking
+}
+
+/// The same of arms in which no two values are equal; `None` if a value of one arm equals one of the other.
+fn untied(arms: Arms<&Samples>) -> Option<Ranking> {
+    let (canary, baseline) = (arms.canary.sorted(), arms.baseline.sorted());
+    if canary.len() > LARGEST || baseline.len() > LARGEST {
+        return None;
+    }
+    let total = canary.len() + baseline.len();
+    let mut lower = Walk::from(0, 0);
+    let (i, j) = first_values(canary, baseline, total / 2);
+    let mut upper = Walk::from(i, j);
+    let mut left = total / 2;
+    while left > 0 {
+        let block = left.min(BLOCK);
+        for _ in 0..block {
+            lower.step(canary, baseline);
+            upper.step(canary, baseline);
+        }
+        lower.carry();
+        upper.carry();
+        left -= block;
+    }
+    if total % 2 == 1 {
+        upper.step(canary, baseline);
+        upper.carry();
+    }
+    let mut ranking = Ranking::new(arms.map(Samples::len));
+    for walk in [lower, upper] {
+        if walk.met_equal {
+            return None;
+        }
+        // Counted in whole values so far, not in halves of pairs.
+        ranking.twice_u += 2 * u128::from(walk.below);
+        let squares = &mut ranking.squared_placements;
+        *squares = Arms {
+            baseline: squares.baseline + 4 * walk.carried.baseline,
+            canary: squares.canary + 4 * walk.carried.canary,
+        };
+        let apart = walk.most.unsigned_abs().max(walk.least.unsigned_abs());
+        ranking.furthest = ranking.furthest.max(u128::from(apart));
+    }
+    Some(ranking)
+}
+
+/// How many of the smallest `count` pooled values are the canary's, and how many the baseline's.
+fn first_values(canary: &[f64], baseline: &[f64], count: usize) -> (usize, usize) {
+    let (mut low, mut high) = (count.saturating_sub(baseline.len()), count.min(canary.len()));
+    while low < high {
+        let i = low.midpoint(high);
+        let is_among = canary.get(i).zip(baseline.get(count - i - 1)).is_some_and(|(x, y)| x < y);
+        if is_among {
+            low = i + 1;
+        } else {
+            high = i;
+        }
+    }
+    (low, count - low)
+}
+
+/// A merge on its way: the numbers of values behind it, and what they made.
+struct Walk {
+    i: usize,
+    j: usize,
+    met_equal: bool,
+    /// The sum of the placements of the canary's values.
+    below: u64,
+    /// The sums of the squares of this block, and of those before.
+    squares: Arms<u64>,
+    carried: Arms<u128>,
+    /// Of `i m - j n`.
+    most: i64,
+    least: i64,
+}
+
+impl Walk {
+    fn from(i: usize, j: usize) -> Walk {
+        let (squares, carried) = (Arms { baseline: 0, canary: 0 }, Arms { baseline: 0, canary: 0 });
+        Walk { i, j, met_equal: false, below: 0, squares, carried, most: 0, least: 0 }
+    }
+
+    /// Takes the smaller of the next two values. Beyond its end an arm offers infinity: that is never taken unless the other's
+    /// next value is infinite too, and then the two are equal.
+    #[inline(always)]
+    fn step(&mut self, canary: &[f64], baseline: &[f64]) {
+        let x = canary.get(self.i).copied().unwrap_or(f64::INFINITY);
+        let y = baseline.get(self.j).copied().unwrap_or(f64::INFINITY);
+        self.met_equal |= x == y;
+        let takes_canary = x < y;
+        let mask = u64::from(takes_canary).wrapping_neg();
+        let (i, j) = (self.i as u64, self.j as u64);
+        self.below += j & mask;
+        self.squares.canary += j.wrapping_mul(j) & mask;
+        self.squares.baseline += i.wrapping_mul(i) & !mask;
+        self.i += usize::from(takes_canary);
+        self.j += usize::from(!takes_canary);
+        let apart = (self.i * baseline.len()) as i64 - (self.j * canary.len()) as i64;
+        self.most = self.most.max(apart);
+        self.least = self.least.min(apart);
+    }
+
+    fn carry(&mut self) {
+        let (carried, squares) = (&mut self.carried, &mut self.squares);
+        carried.canary += u128::from(core::mem::take(&mut squares.canary));
+        carried.baseline += u128::from(core::mem::take(&mut squares.baseline));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ranking, by_groups, equal_to, untied};
+    use crate::arm::Arms;
+    use crate::telemetry::Samples;
+
+    #[test]
+    fn both_ways_through_untied_arms_agree() {
+        let mut state = 5_u64;
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64
+        };
+        for (n, m) in [(1, 1), (1, 2), (2, 1), (1, 700), (700, 1), (5, 5), (300, 299), (1000, 3000)] {
+            for apart in [-1e17, -1e15, 0.0, 1e15, 1e17] {
+                let canary: Vec<f64> = (0..n).map(|_| draw() + apart).collect();
+                let baseline: Vec<f64> = (0..m).map(|_| draw()).collect();
+                let (canary, baseline) = (Samples::new(canary).unwrap(), Samples::new(baseline).unwrap());
+                let arms = Arms { canary: &canary, baseline: &baseline };
+                assert_eq!(untied(arms), Some(by_groups(arms)), "{n} {m} {apart}");
+                assert_eq!(untied(arms.swapped()), Some(by_groups(arms.swapped())));
+            }
+        }
+    }
+
+    #[test]
+    fn infinities_and_ties_are_met() {
+        let inf = f64::INFINITY;
+        let samples = |values: &[f64]| Samples::new(values.to_vec()).unwrap();
+        for (canary, baseline, ties) in [
+            (vec![1.0, inf], vec![2.0, inf], true),
+            (vec![1.0, inf], vec![2.0], false),
+            (vec![inf], vec![-inf, 2.0], false),
+            (vec![-inf], vec![-inf], true),
+            (vec![0.0], vec![-0.0, 1.0], true),
+        ] {
+            let (canary, baseline) = (samples(&canary), samples(&baseline));
+            let arms = Arms { canary: &canary, baseline: &baseline };
+            assert_eq!(Ranking::of(arms), by_groups(arms));
+            assert_eq!(by_groups(arms).ties > 0, ties);
+            // An infinite value next to an arm's end is taken for a tie, which costs time and nothing else.
+            assert!(untied(arms).is_none_or(|ranking| ranking == by_groups(arms)));
+        }
+    }
+
+    #[test]
+    fn runs_are_counted() {
+        for length in 0..20 {
+            for rest in 0..3 {
+                let values: Vec<f64> = (0..length).map(|_| 1.0).chain((0..rest).map(|_| 2.0)).collect();
+                assert_eq!(equal_to(1.0, &values), length);
+            }
+        }
+    }
+}
