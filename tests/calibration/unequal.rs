@@ -72,8 +72,8 @@ cells! {
     wide_100: levels, 100 v 100, 3.0, [0.052, 0.052, 0.012];
     permuted_equal_5: permuted, 5 v 5, 1.0, [0.05, 0.05];
     permuted_equal_10: permuted, 10 v 10, 1.0, [0.05, 0.05];
-    permuted_wide_10: permuted, 10 v 10, 3.0, [0.057, 0.059];
-    permuted_wide_10_of_40: permuted, 30 v 10, 3.0, [0.057, 0.059];
-    permuted_wide_30_of_40: permuted, 10 v 30, 3.0, [0.057, 0.059];
-    permuted_wide_30: permuted, 30 v 30, 3.0, [0.057, 0.059];
+    permuted_wide_10: permuted, 10 v 10, 3.0, [0.056, 0.062];
+    permuted_wide_10_of_40: permuted, 30 v 10, 3.0, [0.056, 0.062];
+    permuted_wide_30_of_40: permuted, 10 v 30, 3.0, [0.056, 0.062];
+    permuted_wide_30: permuted, 30 v 30, 3.0, [0.056, 0.062];
 }

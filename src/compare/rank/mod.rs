@@ -18,6 +18,7 @@ mod brunner_munzel;
 mod exact;
 mod mann_whitney;
 mod merge;
+mod paired_shift;
 mod shift;
 mod signed_rank;
 mod stratified;
@@ -29,11 +30,11 @@ pub use brunner_munzel::{
 pub use mann_whitney::{MannWhitney, MannWhitneyOptions, Method, mann_whitney, mann_whitney_with};
 pub(super) use merge::Ranking;
 use merge::cube_less_itself;
+pub use paired_shift::{paired_shift, paired_shift_with};
 pub(super) use shift::moved;
 pub use shift::{shift, shift_sides, shift_with};
 pub use signed_rank::{
-    PairedDifferences, SignedRank, SignedRankOptions, paired_shift, paired_shift_with, signed_rank,
-    signed_rank_sides, signed_rank_with,
+    PairedDifferences, SignedRank, SignedRankOptions, signed_rank, signed_rank_sides, signed_rank_with,
 };
 pub use stratified::{VanElteren, van_elteren};
 pub use superiority::{superiority, superiority_sides};
