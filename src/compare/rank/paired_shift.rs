@@ -45,8 +45,8 @@ pub fn paired_shift(differences: &PairedDifferences, level: f64) -> Result<Effec
     paired_shift_with(differences, level, &SignedRankOptions::default())
 }
 
-/// [`paired_shift`] with the distribution of choice; as in [`signed_rank_with`](super::signed_rank_with), the normal approximation answers where
-/// the exact distribution is out of reach.
+/// [`paired_shift`] with the distribution of choice; as in [`signed_rank_with`](super::signed_rank_with), the normal
+/// approximation answers where the exact distribution is out of reach.
 ///
 /// # Errors
 /// `level` is not between 0 and 1.
