@@ -85,20 +85,6 @@ impl Samples {
         let (low, high) = (self.0[(self.0.len() - 1) / 2], self.0[self.0.len() / 2]);
         if low == high { low } else { low / 2.0 + high / 2.0 }
     }
-
-    /// The values after a non-decreasing function, which keeps their order; NaN it returns is an error.
-    ///
-    /// # Errors
-    /// The function made a NaN of a value (infinity minus infinity, say).
-    pub(crate) fn map_increasing(&self, f: impl Fn(f64) -> f64) -> Result<Samples, Error> {
-        let mapped: Vec<f64> = self.0.iter().map(|&v| f(v) + 0.0).collect();
-        if mapped.iter().any(|v| v.is_nan()) {
-            return Err(
-                Error::value("an infinite value cannot be shifted or scaled by the margin").at("samples")
-            );
-        }
-        Ok(Samples(mapped))
-    }
 }
 
 /// Refuses NaN, and makes -0.0 equal to 0.0 in its bits too.

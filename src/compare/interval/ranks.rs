@@ -15,7 +15,7 @@ use crate::arm::Arms;
 use crate::compare::counts::tail_of;
 use crate::compare::histogram::{self, Move, Plan, Ranked, Spread, sure_pairs};
 use crate::compare::question::{Boundary, Sides};
-use crate::compare::rank::{self, Ranking, moved};
+use crate::compare::rank::{self, Ranking};
 use crate::error::Error;
 use crate::evidence::{Effect, Interval, Measure, PValue};
 use crate::special::normal::ln_normal_sf;
@@ -466,9 +466,7 @@ impl Raw<'_> {
     fn at(&self, boundary: Option<Boundary>) -> Result<VanElteren, Error> {
         let stratum = |arms: &Arms<Samples>| {
             let ranking = match boundary {
-                Some(boundary) => {
-                    Ranking::of(Arms { baseline: &moved(&arms.baseline, boundary)?, canary: &arms.canary })
-                }
+                Some(boundary) => Ranking::at(arms.as_ref(), boundary)?,
                 None => Ranking::of(arms.as_ref()),
             };
             let size = arms.as_ref().map(|samples| samples.len() as f64);

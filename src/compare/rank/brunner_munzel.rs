@@ -28,7 +28,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Ranking;
-use super::merge::{TieGroup, TieGroups};
+use super::merge::{Pooled, TieGroup};
 use crate::arm::Arms;
 use crate::compare::question::Sides;
 use crate::evidence::PValue;
@@ -194,7 +194,7 @@ pub fn brunner_munzel_with(arms: Arms<&Samples>, method: BrunnerMunzelMethod) ->
             (BrunnerMunzelBasis::Normal, Sides { greater: tail(statistic), less: tail(-statistic) })
         }
         BrunnerMunzelMethod::Permutation { replicates, seed } => {
-            let groups: Vec<u64> = TieGroups::of(arms).map(TieGroup::size).collect();
+            let groups: Vec<u64> = Pooled::new(arms, |v| v).groups().map(TieGroup::size).collect();
             let order = placements.order();
             match arrangements(ranking.n).filter(|&all| all <= replicates) {
                 Some(arrangements) => {

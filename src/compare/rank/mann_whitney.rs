@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::exact::{AUTOMATIC_STEPS, Exact, REQUESTED_STEPS, exact};
-use super::{Ranking, null_deviation};
+use super::merge::{Pooled, Ranking};
+use super::null_deviation;
 use crate::arm::Arms;
 use crate::compare::question::Sides;
 use crate::evidence::PValue;
@@ -118,7 +119,12 @@ pub fn mann_whitney(arms: Arms<&Samples>) -> MannWhitney {
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn mann_whitney_with(arms: Arms<&Samples>, options: &MannWhitneyOptions) -> MannWhitney {
-    let ranking = Ranking::of(arms);
+    compare(&Pooled::new(arms, |v| v), options)
+}
+
+/// The test of the canary against the baseline as it is pooled.
+pub(super) fn compare(pooled: &Pooled<'_, impl Fn(f64) -> f64>, options: &MannWhitneyOptions) -> MannWhitney {
+    let ranking = Ranking::of_pooled(pooled);
     let steps = match options.method {
         None => AUTOMATIC_STEPS,
         Some(Method::Exact) => REQUESTED_STEPS,
@@ -127,7 +133,7 @@ pub fn mann_whitney_with(arms: Arms<&Samples>, options: &MannWhitneyOptions) -> 
     let answer = if ranking.all_tied {
         // However the equal values are arranged, U is the same.
         Answer { method: options.method.unwrap_or(Method::Exact), sides: Sides::NOTHING, by_distance: None }
-    } else if let Some(exact) = exact(arms, &ranking, steps) {
+    } else if let Some(exact) = exact(pooled, &ranking, steps) {
         Answer::exact(exact)
     } else {
         let sides = normal_sides(ranking.n, ranking.twice_u, ranking.ties, options.continuity);

@@ -26,46 +26,47 @@ impl TieGroup {
     }
 }
 
-/// The merge of two sorted arms: the pooled values as groups of equal ones, smallest first.
-#[derive(Debug, Clone)]
-pub(super) struct TieGroups<'a> {
+/// Two sorted arms, the baseline's values seen through a function that keeps their order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pooled<'a, M> {
     canary: &'a [f64],
     baseline: &'a [f64],
+    moved: M,
 }
 
-impl<'a> TieGroups<'a> {
-    pub(super) fn of(arms: Arms<&'a Samples>) -> TieGroups<'a> {
-        TieGroups { canary: arms.canary.sorted(), baseline: arms.baseline.sorted() }
+impl<'a, M: Fn(f64) -> f64> Pooled<'a, M> {
+    pub(super) fn new(arms: Arms<&'a Samples>, moved: M) -> Pooled<'a, M> {
+        Pooled { canary: arms.canary.sorted(), baseline: arms.baseline.sorted(), moved }
+    }
+
+    /// The pooled values as groups of equal ones, smallest first.
+    pub(super) fn groups(&self) -> impl Iterator<Item = TieGroup> {
+        let (mut canary, mut baseline) = (self.canary, self.baseline);
+        core::iter::from_fn(move || {
+            let value = match (canary.first(), baseline.first().map(|&y| (self.moved)(y))) {
+                (Some(&x), Some(y)) => x.min(y),
+                (Some(&only), None) | (None, Some(only)) => only,
+                (None, None) => return None,
+            };
+            Some(TieGroup {
+                canary: take_equal(&mut canary, |v| v == value),
+                baseline: take_equal(&mut baseline, |v| (self.moved)(v) == value),
+            })
+        })
     }
 }
 
-impl Iterator for TieGroups<'_> {
-    type Item = TieGroup;
-
-    fn next(&mut self) -> Option<TieGroup> {
-        let value = match (self.canary.first(), self.baseline.first()) {
-            (Some(&x), Some(&y)) => x.min(y),
-            (Some(&only), None) | (None, Some(&only)) => only,
-            (None, None) => return None,
-        };
-        let take = |sorted: &mut &[f64]| {
-            let count = equal_to(value, sorted);
-            *sorted = sorted.get(count..).unwrap_or_default();
-            count as u64
-        };
-        Some(TieGroup { canary: take(&mut self.canary), baseline: take(&mut self.baseline) })
-    }
-}
-
-/// How many of the first sorted values, none of which is smaller, equal `value`: in steps that double, then halve.
+/// Takes the first of sorted values as long as they are equal to what is asked for: found in steps that double, then halve.
 #[inline]
-fn equal_to(value: f64, sorted: &[f64]) -> usize {
+fn take_equal(sorted: &mut &[f64], is_equal: impl Fn(f64) -> bool) -> u64 {
     let mut step = 1;
-    while sorted.get(step - 1) == Some(&value) {
+    while sorted.get(step - 1).is_some_and(|&v| is_equal(v)) {
         step *= 2;
     }
     let (low, high) = (step / 2, (step - 1).min(sorted.len()));
-    low + sorted.get(low..high).map_or(0, |rest| rest.partition_point(|v| *v == value))
+    let count = low + sorted.get(low..high).map_or(0, |rest| rest.partition_point(|&v| is_equal(v)));
+    *sorted = sorted.get(count..).unwrap_or_default();
+    count as u64
 }
 
 /// What one merge of the arms tells. Sums of cubes are exact up to 2^42 values in all, more than a memory holds, and
@@ -88,12 +89,16 @@ pub(in crate::compare) struct Ranking {
 
 impl Ranking {
     pub(in crate::compare) fn of(arms: Arms<&Samples>) -> Ranking {
-        let untied = if all_differ(arms.canary) && all_differ(arms.baseline) { untied(arms) } else { None };
-        untied.unwrap_or_else(|| by_groups(arms))
+        Ranking::of_pooled(&Pooled::new(arms, |v| v))
     }
 
-    fn new(n: Arms<u64>) -> Ranking {
+    pub(super) fn of_pooled(pooled: &Pooled<'_, impl Fn(f64) -> f64>) -> Ranking {
+        untied(pooled).unwrap_or_else(|| by_groups(pooled))
+    }
+
+    fn new(canary: &[f64], baseline: &[f64]) -> Ranking {
         let none = Arms { baseline: 0, canary: 0 };
+        let n = Arms { baseline: baseline.len() as u64, canary: canary.len() as u64 };
         Ranking { n, twice_u: 0, ties: 0, all_tied: false, squared_placements: none, furthest: 0 }
     }
 
@@ -125,16 +130,16 @@ pub(super) fn cube_less_itself(t: u64) -> u128 {
 }
 
 /// Without leaving at the first equal pair, which would keep the loop from taking several values at once.
-fn all_differ(samples: &Samples) -> bool {
-    let pairs = samples.sorted().windows(2);
-    pairs.fold(true, |differ, pair| differ & (pair.first() != pair.last()))
+fn all_differ(sorted: &[f64], moved: impl Fn(f64) -> f64) -> bool {
+    let differ = |pair: &[f64]| matches!(pair, [a, b] if moved(*a) != moved(*b));
+    sorted.windows(2).fold(true, |all, pair| all & differ(pair))
 }
 
-fn by_groups(arms: Arms<&Samples>) -> Ranking {
-    let mut ranking = Ranking::new(arms.map(Samples::len));
+fn by_groups(pooled: &Pooled<'_, impl Fn(f64) -> f64>) -> Ranking {
+    let mut ranking = Ranking::new(pooled.canary, pooled.baseline);
     let n = ranking.n.map(u128::from);
     let mut below = Arms { baseline: 0_u128, canary: 0 };
-    for group in TieGroups::of(arms) {
+    for group in pooled.groups() {
         let (canary, baseline) = (u128::from(group.canary), u128::from(group.baseline));
         let placement = Arms { baseline: 2 * below.canary + canary, canary: 2 * below.baseline + baseline };
         let squares = &mut ranking.squared_placements;
@@ -151,37 +156,40 @@ fn by_groups(arms: Arms<&Samples>) -> Ranking {
     ranking
 }
 
-/// The same of arms in which no two values are equal; `None` if a value of one arm equals one of the other.
-fn untied(arms: Arms<&Samples>) -> Option<Ranking> {
-    let (canary, baseline) = (arms.canary.sorted(), arms.baseline.sorted());
+/// The same where no two values are equal; else `None`.
+fn untied(pooled: &Pooled<'_, impl Fn(f64) -> f64>) -> Option<Ranking> {
+    let Pooled { canary, baseline, moved } = pooled;
     if canary.len() > LARGEST || baseline.len() > LARGEST {
+        return None;
+    }
+    if !all_differ(canary, |v| v) || !all_differ(baseline, moved) {
         return None;
     }
     let total = canary.len() + baseline.len();
     let mut lower = Walk::from(0, 0);
-    let (i, j) = first_values(canary, baseline, total / 2);
+    let (i, j) = first_values(canary, baseline, moved, total / 2);
     let mut upper = Walk::from(i, j);
     let mut left = total / 2;
     while left > 0 {
         let block = left.min(BLOCK);
         for _ in 0..block {
-            lower.step(canary, baseline);
-            upper.step(canary, baseline);
+            lower.step(canary, baseline, moved);
+            upper.step(canary, baseline, moved);
         }
         lower.carry();
         upper.carry();
         left -= block;
     }
     if total % 2 == 1 {
-        upper.step(canary, baseline);
+        upper.step(canary, baseline, moved);
         upper.carry();
     }
-    let mut ranking = Ranking::new(arms.map(Samples::len));
+    let mut ranking = Ranking::new(canary, baseline);
     for walk in [lower, upper] {
         if walk.met_equal {
             return None;
         }
-        // Counted in whole values so far, not in halves of pairs.
+        // The walk counts values below, a placement two for each.
         ranking.twice_u += 2 * u128::from(walk.below);
         let squares = &mut ranking.squared_placements;
         *squares = Arms {
@@ -195,11 +203,16 @@ fn untied(arms: Arms<&Samples>) -> Option<Ranking> {
 }
 
 /// How many of the smallest `count` pooled values are the canary's, and how many the baseline's.
-fn first_values(canary: &[f64], baseline: &[f64], count: usize) -> (usize, usize) {
+fn first_values(
+    canary: &[f64],
+    baseline: &[f64],
+    moved: impl Fn(f64) -> f64,
+    count: usize,
+) -> (usize, usize) {
     let (mut low, mut high) = (count.saturating_sub(baseline.len()), count.min(canary.len()));
     while low < high {
         let i = low.midpoint(high);
-        let is_among = canary.get(i).zip(baseline.get(count - i - 1)).is_some_and(|(x, y)| x < y);
+        let is_among = canary.get(i).zip(baseline.get(count - i - 1)).is_some_and(|(&x, &y)| x < moved(y));
         if is_among {
             low = i + 1;
         } else {
@@ -233,9 +246,9 @@ impl Walk {
     /// Takes the smaller of the next two values. Beyond its end an arm offers infinity: that is never taken unless the other's
     /// next value is infinite too, and then the two are equal.
     #[inline(always)]
-    fn step(&mut self, canary: &[f64], baseline: &[f64]) {
+    fn step(&mut self, canary: &[f64], baseline: &[f64], moved: impl Fn(f64) -> f64) {
         let x = canary.get(self.i).copied().unwrap_or(f64::INFINITY);
-        let y = baseline.get(self.j).copied().unwrap_or(f64::INFINITY);
+        let y = baseline.get(self.j).map_or(f64::INFINITY, |&y| moved(y));
         self.met_equal |= x == y;
         let takes_canary = x < y;
         let mask = u64::from(takes_canary).wrapping_neg();
@@ -259,9 +272,17 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ranking, by_groups, equal_to, untied};
+    use super::{Pooled, Ranking, take_equal};
     use crate::arm::Arms;
     use crate::telemetry::Samples;
+
+    fn by_groups(arms: Arms<&Samples>) -> Ranking {
+        super::by_groups(&Pooled::new(arms, |v| v))
+    }
+
+    fn untied(arms: Arms<&Samples>) -> Option<Ranking> {
+        super::untied(&Pooled::new(arms, |v| v))
+    }
 
     #[test]
     fn both_ways_through_untied_arms_agree() {
@@ -304,10 +325,10 @@ mod tests {
 
     #[test]
     fn runs_are_counted() {
-        for length in 0..20 {
+        for length in 0..20_u64 {
             for rest in 0..3 {
                 let values: Vec<f64> = (0..length).map(|_| 1.0).chain((0..rest).map(|_| 2.0)).collect();
-                assert_eq!(equal_to(1.0, &values), length);
+                assert_eq!(take_equal(&mut values.as_slice(), |v| v == 1.0), length);
             }
         }
     }

@@ -19,6 +19,7 @@ mod exact;
 mod mann_whitney;
 mod merge;
 mod paired_shift;
+mod selection;
 mod shift;
 mod signed_rank;
 mod stratified;
@@ -31,8 +32,7 @@ pub use mann_whitney::{MannWhitney, MannWhitneyOptions, Method, mann_whitney, ma
 pub(super) use merge::Ranking;
 use merge::cube_less_itself;
 pub use paired_shift::{paired_shift, paired_shift_with};
-pub(super) use shift::moved;
-pub use shift::{shift, shift_sides, shift_with};
+pub use shift::{scale_ratio, shift, shift_sides, shift_with};
 pub use signed_rank::{
     PairedDifferences, SignedRank, SignedRankOptions, signed_rank, signed_rank_sides, signed_rank_with,
 };
