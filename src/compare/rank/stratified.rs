@@ -16,9 +16,10 @@
 //! A stratum whose values are all equal adds nothing to numerator and variance of z, and a theta of 1/2 by its weight.
 //!
 //! Assumes that values are independent within and across strata, and holds for the null hypothesis that the arms of each
-//! stratum are equally distributed; the tails are normal, without continuity correction: by simulation they keep 5 % and 1 %
-//! for 60 strata of one pair, 3 strata of 40 values or more, and 5 rounded ones of 10 to 20. Not where the change helps in some strata and harms in others: the parts cancel. Not for intervals of time whose
-//! values depend on their neighbours: that is [`interval::samples`](crate::compare::interval::samples).
+//! stratum are equally distributed. The tails are normal, without continuity correction: by simulation they keep 5 % and
+//! 1 % for 60 strata of one pair, 3 strata of 40 values or more, and 5 rounded ones of 10 to 20. Not where the change helps
+//! in some strata and harms in others: the parts cancel. Not for intervals of time whose values depend on their neighbours:
+//! that is [`interval::samples`](crate::compare::interval::samples).
 
 use super::Ranking;
 use crate::arm::Arms;
