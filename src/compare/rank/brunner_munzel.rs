@@ -118,8 +118,8 @@ pub struct BrunnerMunzel {
 /// | 100 | 5.2 % | 5.2 % | 1.2 % |
 ///
 /// The normal distribution instead of Student's: 6.7 % one-sided at 5 % with 10 values, 6 % with 20, 5.4 % with 50.
-/// [`superiority_sides`](super::superiority_sides) rejects in no more than 5 % there, with 10 values in as few as 1.6 %: it is
-/// the cautious one.
+/// [`superiority_sides`](super::superiority_sides) rejects in no more than 5 % there, with 10 values in as few as 1.6 %: it
+/// is the cautious one.
 ///
 /// ```
 /// use serinus::{Arms, compare::rank::brunner_munzel, telemetry::Samples};

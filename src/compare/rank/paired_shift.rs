@@ -19,8 +19,8 @@ use crate::special::normal::normal_quantile;
 /// of the means of two differences (Hodges and Lehmann 1963), and those of them that the signed-rank test accepts.
 ///
 /// Differences of 0 count here, for at any other shift they are not 0. The interval is exact up to 391 differences, and
-/// then errs on the safe side with ties (Noether 1967); above, k comes from the normal approximation, corrected for equal differences
-/// and for continuity. After that O(n) time for each of some ten walks, and as much memory.
+/// then errs on the safe side with ties (Noether 1967); above, k comes from the normal approximation, corrected for equal
+/// differences and for continuity. After that O(n) time for each of some ten walks, and as much memory.
 ///
 /// A level that so few pairs cannot reach leaves both sides unbounded: 5 bound nothing at 95 %. So do differences that
 /// are all 0. A mean of two opposite infinities may be anything: it widens the interval, and the estimate is absent if it
