@@ -1,4 +1,4 @@
-//! Tails and quantiles that never underflow, and the search for a root.
+//! Tails and quantiles that never underflow, the search for a root, and random numbers for permutations.
 //!
 //! Every transcendental function of the crate goes through here or through `libm`, whose results have the same bits
 //! on every target. Tails are natural logarithms and are computed as tails, never as one minus a distribution
@@ -6,5 +6,6 @@
 
 pub(crate) mod binomial;
 pub(crate) mod normal;
+pub(crate) mod random;
 pub(crate) mod root;
 pub(crate) mod student;

@@ -5,5 +5,7 @@ mod harness;
 mod interval;
 mod late;
 mod moments;
+mod paired;
 mod rank;
 mod series;
+mod unequal;

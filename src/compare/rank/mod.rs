@@ -14,17 +14,29 @@
 //!
 //! The arms are sorted already, so one merge gives all: twice U as an integer, the ties, and the placements.
 
+mod brunner_munzel;
 mod exact;
 mod mann_whitney;
 mod merge;
+mod paired_shift;
 mod selection;
 mod shift;
+mod signed_rank;
+mod stratified;
 mod superiority;
 
+pub use brunner_munzel::{
+    BrunnerMunzel, BrunnerMunzelBasis, BrunnerMunzelMethod, brunner_munzel, brunner_munzel_with,
+};
 pub use mann_whitney::{MannWhitney, MannWhitneyOptions, Method, mann_whitney, mann_whitney_with};
 pub(super) use merge::Ranking;
 use merge::cube_less_itself;
+pub use paired_shift::{paired_shift, paired_shift_with};
 pub use shift::{scale_ratio, shift, shift_sides, shift_with};
+pub use signed_rank::{
+    PairedDifferences, SignedRank, SignedRankOptions, signed_rank, signed_rank_sides, signed_rank_with,
+};
+pub use stratified::{VanElteren, van_elteren};
 pub use superiority::{superiority, superiority_sides};
 
 use crate::arm::Arms;

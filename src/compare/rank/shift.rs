@@ -89,8 +89,8 @@ pub fn shift_with(arms: Arms<&Samples>, level: f64, options: &MannWhitneyOptions
 ///     canary: Samples::new(vec![19.0, 22.0, 16.0, 29.0, 24.0])?,
 /// };
 /// let effect = scale_ratio(arms.as_ref(), 0.95)?;
-/// assert!((effect.estimate.unwrap() - (24.0_f64 / 17.0 * 29.0 / 20.0).sqrt()).abs() < 1e-12);
-/// assert_eq!((effect.interval.low, effect.interval.high), (Some(0.95), Some(2.0)));
+/// assert!((effect.estimate.unwrap() - (29.0_f64 / 20.0 * 16.0 / 11.0).sqrt()).abs() < 1e-12);
+/// assert_eq!((effect.interval.low, effect.interval.high), (Some(16.0 / 17.0), Some(29.0 / 12.0)));
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn scale_ratio(arms: Arms<&Samples>, level: f64) -> Result<Effect, Error> {
@@ -209,7 +209,7 @@ fn all_equal(arms: Arms<&Samples>) -> bool {
 /// Rank tests of the canary against the baseline moved to a margin: `greater` is against "the canary is not above the
 /// boundary", `less` against "the canary is not below it".
 ///
-/// A ratio or a difference is put on the baseline's values, and [`mann_whitney`] compares the canary with these; a
+/// A ratio or a difference is put on the baseline's values, and [`mann_whitney`](super::mann_whitney()) compares the canary with these; a
 /// probability of superiority goes to [`superiority_sides`]. A ratio assumes that the change multiplies the values, as
 /// with latencies, a difference that it adds to them.
 ///

@@ -4,7 +4,8 @@
 //! A value's placement is the share of the other arm below it, equal values counting half; theta is the mean of the
 //! canary's placements. With s_x^2 and s_y^2 the variances of the placements of the n canary and m baseline values,
 //! the variance of the estimate is `s_x^2/n + s_y^2/m` (Brunner and Munzel 2000), its degrees of freedom those of
-//! Satterthwaite. Inference is on the scale of `ln(theta / (1 - theta))`, so that limits stay between 0 and 1.
+//! Satterthwaite. Inference is on the scale of `ln(theta / (1 - theta))`, so that limits stay between 0 and 1; on its own
+//! scale it is [`brunner_munzel`](super::brunner_munzel()).
 //!
 //! **Complete separation** (theta 0 or 1) leaves no variance to estimate.
 //! - The test goes on as if one pair were tied: `theta = 1 - 1/(2nm)`, the placements being 1 but for one value of each
@@ -14,6 +15,7 @@
 //!   the allowed tail, as in Clopper and Pearson's interval for k successes in k trials. It is not improvable without
 //!   assumptions: if the smaller arm has values above and below all of the other's, theta^k is the probability.
 
+use super::brunner_munzel::{Placements, satterthwaite, separation};
 use super::{Ranking, tail_of};
 use crate::arm::Arms;
 use crate::compare::question::Sides;
@@ -127,25 +129,20 @@ struct Estimate {
 
 impl Logit {
     fn of(ranking: &Ranking) -> Logit {
-        let all = 2 * ranking.pairs();
-        let against = all - ranking.twice_u;
-        if ranking.twice_u == 0 || against == 0 {
-            return Logit::Separated { canary_above: against == 0 };
+        if let Some(canary_above) = separation(ranking) {
+            return Logit::Separated { canary_above };
         }
         if ranking.all_tied || ranking.n.baseline < 2 || ranking.n.canary < 2 {
             return Logit::Unknown;
         }
-        let Arms { baseline: m, canary: n } = ranking.n.map(|n| n as f64);
-        // Of twice the placements' counts: a placement is that over 2m for the canary, over 2n for the baseline.
-        let canary = scatter(ranking.n.canary, ranking.squared_placements.canary, ranking.twice_u);
-        let baseline = scatter(ranking.n.baseline, ranking.squared_placements.baseline, against);
-        let parts = Arms { baseline: baseline / (4.0 * n * n * m), canary: canary / (4.0 * m * m * n) };
-        let variance = parts.baseline + parts.canary;
+        let placements = Placements::of(ranking);
+        let all = 2 * ranking.pairs();
+        let against = all - ranking.twice_u;
         let (theta, rest) = (ranking.twice_u as f64 / all as f64, against as f64 / all as f64);
         Logit::Estimate(Estimate {
             estimate: libm::log(ranking.twice_u as f64 / against as f64),
-            standard_error: libm::sqrt(variance) / (theta * rest),
-            degrees_of_freedom: satterthwaite(ranking.n, parts),
+            standard_error: placements.standard_error() / (theta * rest),
+            degrees_of_freedom: placements.degrees_of_freedom(),
         })
     }
 }
@@ -166,25 +163,6 @@ impl Estimate {
             degrees_of_freedom: satterthwaite(ranking.n, Arms { baseline: 1.0, canary: 1.0 }),
         })
     }
-}
-
-/// The sample variance of n integers from their sum and sum of squares, without cancellation wherever n^2 times the
-/// square of the largest fits 128 bits, that is below 9e18 pairs.
-fn scatter(n: u64, squares: u128, sum: u128) -> f64 {
-    let count = u128::from(n);
-    let divisor = n as f64 * (n as f64 - 1.0);
-    match (count.checked_mul(squares), sum.checked_mul(sum)) {
-        (Some(all), Some(mean)) => all.saturating_sub(mean) as f64 / divisor,
-        _ => (n as f64 * squares as f64 - sum as f64 * sum as f64).max(0.0) / divisor,
-    }
-}
-
-/// Degrees of freedom of a sum of two independent variance estimates with n - 1 and m - 1 (Satterthwaite 1946).
-fn satterthwaite(n: Arms<u64>, parts: Arms<f64>) -> f64 {
-    let sum = parts.baseline + parts.canary;
-    let share = parts.map(|part| part / sum);
-    let n = n.map(|n| n as f64 - 1.0);
-    1.0 / (share.baseline * share.baseline / n.baseline + share.canary * share.canary / n.canary)
 }
 
 fn logistic(x: f64) -> f64 {
