@@ -5,7 +5,11 @@
 //! `Var U = nm/12 ((N + 1) - sum_k (t_k^3 - t_k) / (N (N - 1)))`, `t_k = b_k + c_k`.
 //!
 //! What a bucket hides is bounded, not guessed: the true theta of the values lies between the one in which within every
-//! bucket all canary values are below all baseline values, and its opposite ([`HistogramRank::bounds`]).
+//! bucket all canary values are below all baseline values, and its opposite ([`HistogramRank::bounds`]). So does a quantile
+//! between the edges of its bucket, and the difference of two quantiles between those of the edges ([`quantile_shift`]).
+//!
+//! Arms with other edges are compared on those that both have ([`common_edges`]): buckets next to each other are added up,
+//! which hides more and invents nothing.
 //!
 //! # Margins
 //!
@@ -24,15 +28,16 @@
 //! Sources: Mann and Whitney 1947; Lehmann, *Nonparametrics* (1975), section 1.4 (ties); Brunner and Munzel 2000 (variance of
 //! theta); Manski, *Partial Identification of Probability Distributions* (2003), section 1.2 (bounds).
 
+use serde::{Deserialize, Serialize};
+
+use super::counts::tail_of;
+use super::rank::{Ranking, TieGroup, normal_sides};
 use crate::{
     arm::Arms,
     compare::question::{Boundary, Sides},
     error::Error,
-    evidence::{Effect, Interval, Measure, PValue},
-    special::{
-        normal::{ln_normal_sf, normal_quantile},
-        root::find_root,
-    },
+    evidence::{Effect, Interval, Measure, PValue, twelve_digits},
+    special::{normal::ln_normal_sf, root::find_root},
     telemetry::Histogram,
 };
 
@@ -43,13 +48,13 @@ use crate::{
 pub struct HistogramRank {
     /// P(canary in a higher bucket) + P(same bucket)/2.
     pub theta: f64,
-    /// The least and the greatest theta that the values inside the buckets could have.
-    pub bounds: (f64, f64),
+    /// The least and the greatest theta that the values inside the buckets could have. An identification bound, of level 1.
+    pub bounds: Interval,
     /// Mann-Whitney with tie and continuity correction, against equality of the bucket probabilities.
     pub sides: Sides,
 }
 
-/// Compares two histograms with the same edges. O(buckets).
+/// Compares two histograms with the same edges. O(buckets), without allocation.
 ///
 /// ```
 /// use serinus::{Arms, compare::histogram, telemetry::Histogram};
@@ -57,7 +62,8 @@ pub struct HistogramRank {
 /// let canary = Histogram::new(vec![0.1, 0.2], vec![30, 40, 30])?;
 /// let rank = histogram::mann_whitney(Arms { baseline: &baseline, canary: &canary })?;
 /// assert!((rank.theta - 0.605).abs() < 1e-12);
-/// assert!((rank.bounds.0 - 0.44).abs() < 1e-12 && (rank.bounds.1 - 0.77).abs() < 1e-12);
+/// assert!((rank.bounds.low.unwrap() - 0.44).abs() < 1e-12);
+/// assert!((rank.bounds.high.unwrap() - 0.77).abs() < 1e-12);
 /// assert!(rank.sides.greater.value() < 0.01);
 /// # Ok::<(), serinus::Error>(())
 /// ```
@@ -66,9 +72,203 @@ pub struct HistogramRank {
 /// The edges differ, or an arm is empty.
 pub fn mann_whitney(arms: Arms<&Histogram>) -> Result<HistogramRank, Error> {
     check(arms)?;
-    let masses = arms.map(|h| h.counts().iter().map(|&c| c as f64).collect::<Vec<f64>>());
-    let rank = Ranked::new(&masses.baseline, &masses.canary);
-    Ok(HistogramRank { theta: rank.theta, bounds: rank.bounds, sides: rank.sides() })
+    let small = arms.baseline.total().max(arms.canary.total()) <= SMALL;
+    let Pass { n, twice_u, ties, same, all_tied } = if small { Pass::small(arms) } else { Pass::large(arms) };
+    let pairs = n.baseline as f64 * n.canary as f64;
+    let theta = twice_u as f64 / (2.0 * pairs);
+    let hidden = same as f64 / (2.0 * pairs);
+    let sides = if all_tied { Sides::NOTHING } else { normal_sides(n, twice_u, ties, true) };
+    Ok(HistogramRank { theta, bounds: Interval::new(theta - hidden, theta + hidden, 1.0), sides })
+}
+
+/// Up to so many values an arm, sums of cubes fit 64 bits.
+const SMALL: u64 = 1 << 20;
+
+/// Up to two to this many values an arm, sums of the squares of placements fit 128 bits.
+const LARGEST_BITS: u32 = 40;
+
+/// Sums over the buckets.
+struct Pass {
+    n: Arms<u64>,
+    twice_u: u128,
+    /// Of t^3 - t.
+    ties: u128,
+    /// Pairs within a bucket.
+    same: u128,
+    all_tied: bool,
+}
+
+impl Pass {
+    fn small(arms: Arms<&Histogram>) -> Pass {
+        let total = arms.baseline.total() + arms.canary.total();
+        let (mut below, mut twice_u, mut ties, mut same, mut all_tied) = (0, 0, 0, 0, false);
+        for (&b, &c) in arms.baseline.counts().iter().zip(arms.canary.counts()) {
+            let t = b + c;
+            twice_u += c * (2 * below + b);
+            ties += t * t * t - t;
+            same += c * b;
+            all_tied |= t == total;
+            below += b;
+        }
+        Pass {
+            n: arms.map(Histogram::total),
+            twice_u: twice_u.into(),
+            ties: ties.into(),
+            same: same.into(),
+            all_tied,
+        }
+    }
+
+    fn large(arms: Arms<&Histogram>) -> Pass {
+        let ranking = ranking(arms);
+        let same = groups(arms).map(|group| u128::from(group.baseline) * u128::from(group.canary)).sum();
+        let (n, twice_u, ties) = (ranking.sizes(), ranking.twice_u(), ranking.ties());
+        Pass { n, twice_u, ties, same, all_tied: ranking.all_tied() }
+    }
+}
+
+/// The buckets as groups of equal values. Beyond 2^40 values an arm the counts of both are divided by a power of two, which
+/// shows less than there is, and never more.
+fn groups(arms: Arms<&Histogram>) -> impl Iterator<Item = TieGroup> {
+    let largest = arms.baseline.total().max(arms.canary.total());
+    let by = (u64::BITS - largest.leading_zeros()).saturating_sub(LARGEST_BITS);
+    let buckets = arms.baseline.counts().iter().zip(arms.canary.counts());
+    buckets.map(move |(baseline, canary)| TieGroup { baseline: baseline >> by, canary: canary >> by })
+}
+
+fn ranking(arms: Arms<&Histogram>) -> Ranking {
+    let sum = |sum: Arms<u64>, group: TieGroup| Arms {
+        baseline: sum.baseline + group.baseline,
+        canary: sum.canary + group.canary,
+    };
+    Ranking::of_groups(groups(arms).fold(Arms::default(), sum), groups(arms))
+}
+
+/// Where a quantile of each arm lies, and how far apart the two can be.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[must_use]
+pub struct QuantileShift {
+    /// Which quantile, in (0, 1).
+    #[serde(with = "twelve_digits")]
+    pub quantile: f64,
+    /// The edges of the bucket that holds it: the smallest value with at least this share of the arm's values up to it.
+    pub arms: Arms<Interval>,
+    /// The least and the greatest that the canary's can be above the baseline's.
+    pub difference: Interval,
+    /// The least and the greatest that the canary's can be of the baseline's; unbounded below 0.
+    pub ratio: Interval,
+}
+
+/// Bounds for the difference and the ratio of a quantile, from the edges of its buckets: nothing is interpolated.
+///
+/// A side is unbounded where the quantile lies in the open bucket, or in a first one without a lower edge. These are bounds of
+/// the samples' quantiles; how much these vary by chance is another matter.
+///
+/// ```
+/// use serinus::{Arms, compare::histogram, telemetry::Histogram};
+/// let baseline = Histogram::new(vec![0.1, 0.2, 0.4], vec![60, 30, 9, 1])?;
+/// let canary = Histogram::new(vec![0.1, 0.2, 0.4], vec![40, 30, 20, 10])?;
+/// let p95 = histogram::quantile_shift(Arms { baseline: &baseline, canary: &canary }, 0.95)?;
+/// assert_eq!((p95.arms.baseline.low, p95.arms.baseline.high), (Some(0.2), Some(0.4)));
+/// assert_eq!((p95.difference.low, p95.difference.high), (Some(0.0), None)); // beyond 0.4, by who knows how much
+/// let median = histogram::quantile_shift(Arms { baseline: &baseline, canary: &canary }, 0.5)?;
+/// assert_eq!((median.difference.low, median.difference.high), (Some(0.0), Some(0.2)));
+/// # Ok::<(), serinus::Error>(())
+/// ```
+///
+/// # Errors
+/// An arm is empty; a quantile that is not between 0 and 1.
+pub fn quantile_shift(arms: Arms<&Histogram>, quantile: f64) -> Result<QuantileShift, Error> {
+    if !(quantile > 0.0 && quantile < 1.0) {
+        return Err(Error::value(format!("quantile {quantile} is not between 0 and 1")));
+    }
+    let within = arms.try_map(|histogram| {
+        let bucket = bucket_of(histogram, quantile).ok_or_else(empty)?;
+        let edge = |value: Option<f64>| value.unwrap_or(f64::NAN);
+        Ok::<_, Error>(Interval::new(
+            edge(histogram.lower(bucket)),
+            edge(histogram.edges().get(bucket).copied()),
+            1.0,
+        ))
+    })?;
+    let Arms { baseline, canary } = within;
+    let both =
+        |a: Option<f64>, b: Option<f64>, f: fn(f64, f64) -> f64| a.zip(b).map_or(f64::NAN, |(a, b)| f(a, b));
+    let over = |a: f64, b: f64| if a >= 0.0 && b > 0.0 { a / b } else { f64::NAN };
+    Ok(QuantileShift {
+        quantile,
+        arms: within,
+        difference: Interval::new(
+            both(canary.low, baseline.high, |a, b| a - b),
+            both(canary.high, baseline.low, |a, b| a - b),
+            1.0,
+        ),
+        ratio: Interval::new(
+            both(canary.low, baseline.high, over),
+            both(canary.high, baseline.low, over),
+            1.0,
+        ),
+    })
+}
+
+/// The first bucket with at least this share of the values up to it.
+fn bucket_of(histogram: &Histogram, quantile: f64) -> Option<usize> {
+    // The last digits of 0.95 do not decide whether 95 of 100 are enough.
+    let enough = quantile * histogram.total() as f64 * (1.0 - 1e-12);
+    let mut up_to = 0;
+    histogram.counts().iter().position(|&count| {
+        up_to += count;
+        count > 0 && up_to as f64 >= enough
+    })
+}
+
+/// Two histograms on the edges that both have.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+#[must_use]
+pub struct CommonEdges {
+    /// The same values in fewer buckets.
+    pub arms: Arms<Histogram>,
+    /// How many edges of each arm the other lacks, and were given up.
+    pub lost: Arms<usize>,
+}
+
+/// Adds up buckets until both arms have the same edges: those that stand in both, to the bit.
+///
+/// ```
+/// use serinus::{Arms, compare::histogram, telemetry::Histogram};
+/// let baseline = Histogram::new(vec![0.1, 0.2, 0.4], vec![60, 30, 9, 1])?;
+/// let canary = Histogram::new(vec![0.2, 0.3, 0.4], vec![70, 12, 8, 10])?;
+/// let common = histogram::common_edges(Arms { baseline: &baseline, canary: &canary })?;
+/// assert_eq!(common.arms.baseline, Histogram::new(vec![0.2, 0.4], vec![90, 9, 1])?);
+/// assert_eq!(common.arms.canary, Histogram::new(vec![0.2, 0.4], vec![70, 20, 10])?);
+/// assert_eq!((common.lost.baseline, common.lost.canary), (1, 1));
+/// # Ok::<(), serinus::Error>(())
+/// ```
+///
+/// # Errors
+/// The arms have no edge in common.
+pub fn common_edges(arms: Arms<&Histogram>) -> Result<CommonEdges, Error> {
+    let has =
+        |histogram: &Histogram, edge: f64| histogram.edges().binary_search_by(|e| e.total_cmp(&edge)).is_ok();
+    let common: Vec<f64> =
+        arms.baseline.edges().iter().copied().filter(|&edge| has(arms.canary, edge)).collect();
+    if common.is_empty() {
+        return Err(Error::telemetry("the arms' histograms have no bucket edge in common"));
+    }
+    let merged = arms.try_map(|histogram| {
+        let mut counts = vec![0; common.len() + 1];
+        for (k, &count) in histogram.counts().iter().enumerate() {
+            let upper = histogram.edges().get(k);
+            let to = upper.map_or(common.len(), |upper| common.partition_point(|edge| edge < upper));
+            if let Some(sum) = counts.get_mut(to) {
+                *sum += count;
+            }
+        }
+        Histogram::new(common.clone(), counts)
+    })?;
+    Ok(CommonEdges { arms: merged, lost: arms.map(|histogram| histogram.edges().len() - common.len()) })
 }
 
 /// One-sided p values of the canary against the baseline moved to the boundary.
@@ -81,8 +281,7 @@ pub fn sides(arms: Arms<&Histogram>, boundary: Boundary) -> Result<Sides, Error>
         if !(null > 0.0 && null < 1.0) {
             return Err(Error::value(format!("probability of superiority {null} is not in (0, 1)")));
         }
-        let masses = arms.map(|h| h.counts().iter().map(|&c| c as f64).collect::<Vec<f64>>());
-        return Ok(Ranked::new(&masses.baseline, &masses.canary).superiority_sides(null));
+        return Ok(ranking(arms).superiority_sides(null));
     }
     let shift = Move::new(boundary)?;
     Ok(if is_fine(arms) { spread_sides(arms, shift) } else { bound_sides(arms, shift) })
@@ -109,28 +308,14 @@ pub fn resolution(arms: Arms<&Histogram>) -> Result<Option<f64>, Error> {
     Ok(None)
 }
 
-/// The probability of superiority with its interval on the logit scale, from the variance of the placements.
-///
-/// Complete separation leaves the far side at 0 or 1 and bounds the near side as if one more pair were tied.
+/// The probability of superiority with its interval, as [`rank::superiority`](super::rank::superiority) of values that are
+/// equal within a bucket.
 ///
 /// # Errors
 /// As [`mann_whitney`]; a level outside (0, 1).
 pub fn superiority(arms: Arms<&Histogram>, level: f64) -> Result<Effect, Error> {
     check(arms)?;
-    let z = quantile(level)?;
-    let masses = arms.map(|h| h.counts().iter().map(|&c| c as f64).collect::<Vec<f64>>());
-    let rank = Ranked::new(&masses.baseline, &masses.canary);
-    let (theta, se) = rank.clamped();
-    let half = z * se / (theta * (1.0 - theta));
-    let expit = |x: f64| 1.0 / (1.0 + libm::exp(-x));
-    let logit = libm::log(theta / (1.0 - theta));
-    let low = if rank.theta == 0.0 { 0.0 } else { expit(logit - half) };
-    let high = if rank.theta == 1.0 { 1.0 } else { expit(logit + half) };
-    Ok(Effect {
-        measure: Measure::ProbabilityOfSuperiority,
-        estimate: Some(rank.theta),
-        interval: Interval::new(low, high, level),
-    })
+    ranking(arms).superiority(level)
 }
 
 /// The factor on the baseline's values that makes the arms equal in rank, with its interval by inversion of [`sides`], under
@@ -142,11 +327,10 @@ pub fn superiority(arms: Arms<&Histogram>, level: f64) -> Result<Effect, Error> 
 /// As [`mann_whitney`]; a level outside (0, 1); the bucket of the median is wider than 2:1, open, or reaches to zero.
 pub fn scale_ratio(arms: Arms<&Histogram>, level: f64) -> Result<Effect, Error> {
     check(arms)?;
-    quantile(level)?;
+    let tail = tail_of(level)?;
     if !is_fine(arms) {
         return Err(Error::telemetry("the bucket of the median is too wide to tell a ratio"));
     }
-    let tail = (1.0 - level) / 2.0;
     let (least, most) = (1.0 / SEARCH, SEARCH);
     let limit = |condition: &dyn Fn(f64) -> bool| {
         let at = find_root(least, most, condition);
@@ -193,17 +377,13 @@ fn check(arms: Arms<&Histogram>) -> Result<(), Error> {
         return Err(Error::telemetry("the arms' histograms have different bucket edges"));
     }
     if arms.baseline.total() == 0 || arms.canary.total() == 0 {
-        return Err(Error::telemetry("an arm's histogram is empty"));
+        return Err(empty());
     }
     Ok(())
 }
 
-fn quantile(level: f64) -> Result<f64, Error> {
-    if level > 0.0 && level < 1.0 {
-        Ok(normal_quantile(0.5 + level / 2.0))
-    } else {
-        Err(Error::value(format!("confidence level {level} is not in (0, 1)")))
-    }
+fn empty() -> Error {
+    Error::telemetry("an arm's histogram is empty")
 }
 
 /// Where the values of a histogram are after a move of all of them.
@@ -343,46 +523,29 @@ impl Plan {
     }
 }
 
-/// The result of one pass over two arms' masses in the same buckets.
+/// The result of one pass over two arms' masses in the same buckets, which need not be whole numbers.
 pub(super) struct Ranked {
     pub(super) theta: f64,
-    bounds: (f64, f64),
     pub(super) n: Arms<f64>,
     /// 1 - sum (t^3 - t) / (N^3 - N)
     pub(super) tie_factor: f64,
-    /// Sum of the placement variances, each over its arm's size.
-    variance: f64,
 }
 
 impl Ranked {
     pub(super) fn new(baseline: &[f64], canary: &[f64]) -> Ranked {
         let n = Arms { baseline: baseline.iter().sum::<f64>(), canary: canary.iter().sum::<f64>() };
         let pooled = n.baseline + n.canary;
-        let (mut below_b, mut below_c, mut twice_u, mut same, mut ties) = (0.0, 0.0, 0.0, 0.0, 0.0);
-        // Squares of the placements: of canary values among the baseline, and the other way round.
-        let (mut squares_c, mut squares_b) = (0.0, 0.0);
+        let (mut below, mut twice_u, mut ties) = (0.0, 0.0, 0.0);
         for (&b, &c) in baseline.iter().zip(canary) {
-            let (place_c, place_b) = ((below_b + b / 2.0) / n.baseline, (below_c + c / 2.0) / n.canary);
-            twice_u += c * (2.0 * below_b + b);
-            same += c * b;
-            squares_c += c * place_c * place_c;
-            squares_b += b * place_b * place_b;
+            twice_u += c * (2.0 * below + b);
             let t = b + c;
             ties += (t / pooled) * (t * t - 1.0);
-            below_b += b;
-            below_c += c;
+            below += b;
         }
-        let pairs = n.baseline * n.canary;
-        let theta = twice_u / 2.0 / pairs;
-        let spread = |squares: f64, n: f64, mean: f64| {
-            if n > 1.0 { ((squares - n * mean * mean) / (n - 1.0)).max(0.0) / n } else { 0.25 }
-        };
         Ranked {
-            theta,
-            bounds: (theta - same / pairs / 2.0, theta + same / pairs / 2.0),
+            theta: twice_u / 2.0 / (n.baseline * n.canary),
             n,
             tie_factor: (1.0 - ties / (pooled * pooled - 1.0)).max(0.0),
-            variance: spread(squares_c, n.canary, theta) + spread(squares_b, n.baseline, 1.0 - theta),
         }
     }
 
@@ -399,22 +562,5 @@ impl Ranked {
             greater: PValue::saturating(ln_normal_sf((distance - half) / sd)),
             less: PValue::saturating(ln_normal_sf((-distance - half) / sd)),
         }
-    }
-
-    /// Theta away from 0 and 1, and its standard error, not below that of one tied pair.
-    fn clamped(&self) -> (f64, f64) {
-        let pairs = self.n.baseline * self.n.canary;
-        let edge = 0.5 / pairs;
-        let theta = self.theta.clamp(edge, 1.0 - edge);
-        // One tied pair puts a placement of half a step from the others into each arm.
-        (theta, libm::sqrt(self.variance.max(2.0 * edge * edge)))
-    }
-
-    /// Against another theta, on the logit scale.
-    fn superiority_sides(&self, null: f64) -> Sides {
-        let (theta, se) = self.clamped();
-        let distance = libm::log(theta / (1.0 - theta)) - libm::log(null / (1.0 - null));
-        let z = distance * theta * (1.0 - theta) / se;
-        Sides { greater: PValue::saturating(ln_normal_sf(z)), less: PValue::saturating(ln_normal_sf(-z)) }
     }
 }

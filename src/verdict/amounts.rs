@@ -166,20 +166,15 @@ impl<'a> Amounts<'a> {
         self.series.iter().flat_map(|(_, increases)| increases).map(grown).collect()
     }
 
-    /// The edges of the arm's histograms, which must be the same in all of them, as bits.
-    pub(super) fn edges(&self) -> Result<Vec<u64>, Missing> {
+    /// The edges of the arm's histograms, as bits.
+    pub(super) fn edges(&self) -> Result<Edges, Error> {
         let mut members: BTreeMap<Labels, BTreeSet<u64>> = BTreeMap::new();
-        let mut all: BTreeSet<u64> = BTreeSet::new();
         for (labels, _) in &self.series {
-            let edge = edge_of(labels).map_err(Missing::Error)?.to_bits();
-            all.insert(edge);
-            members.entry(without_edge(labels)).or_default().insert(edge);
+            members.entry(without_edge(labels)).or_default().insert(edge_of(labels)?.to_bits());
         }
-        if let Some((labels, _)) = members.iter().find(|(_, edges)| edges.len() != all.len()) {
-            let message = "the histograms of one arm have different `le` sets and cannot be added";
-            return Err(Missing::Error(Error::telemetry(message).at(format!("{labels:?}"))));
-        }
-        Ok(all.into_iter().collect())
+        let any = members.values().flatten().copied().collect();
+        let all = members.into_values().reduce(|a, b| &a & &b).unwrap_or_default();
+        Ok(Edges { any, all })
     }
 
     /// The amounts of each edge, over the arm's histograms.
@@ -193,6 +188,35 @@ impl<'a> Amounts<'a> {
         }
         grown
     }
+}
+
+/// Edges that any of an arm's histograms has, and those that all of them have.
+pub(super) struct Edges {
+    pub(super) any: BTreeSet<u64>,
+    pub(super) all: BTreeSet<u64>,
+}
+
+/// The edges on which the histograms of both arms can be compared, as bits. Counts up to an edge hold those of all buckets
+/// below, so that an edge which not all have is left out without loss of a value.
+pub(super) fn common_edges(arms: Arms<&Edges>, notes: &mut Vec<String>) -> Result<Vec<u64>, Error> {
+    let common: Vec<u64> = arms.baseline.all.intersection(&arms.canary.all).copied().collect();
+    let finite = |bits: &&u64| f64::from_bits(**bits).is_finite();
+    let left = common.iter().filter(finite).count();
+    if left == 0 {
+        return Err(Error::telemetry("the histograms have no finite bucket edge (`le`) in common"));
+    }
+    let all = arms.map(|edges| edges.any.iter().filter(finite).count());
+    if all.baseline > left || all.canary > left {
+        notes.push(format!(
+            "the histograms have different bucket edges: {} of the baseline's {} and {} of the canary's {} are left out, and what \
+             lies between is one bucket",
+            all.baseline - left,
+            all.baseline,
+            all.canary - left,
+            all.canary
+        ));
+    }
+    Ok(common)
 }
 
 /// When an amount ended, and how much it was.

@@ -3,7 +3,7 @@
 use crate::{
     arm::Arms,
     compare::{
-        histogram,
+        histogram::{self, QuantileShift},
         interval::{self, Basis, Tested},
         moments,
         question::Boundary,
@@ -29,6 +29,7 @@ pub(super) struct Evidence {
     pub(super) effects: Vec<Effect>,
     pub(super) answers: Answers,
     pub(super) bounds: Option<Interval>,
+    pub(super) quantile_shift: Option<QuantileShift>,
     pub(super) bucket_ratio: Option<f64>,
     pub(super) coarse: bool,
     /// Intervals or pairs that the answer rests on, and how many independent ones they are worth.
@@ -38,6 +39,17 @@ pub(super) struct Evidence {
     pub(super) notes: Vec<String>,
     /// The arms' load is so unlike that the comparison may decide nothing.
     pub(super) unequal_load: bool,
+}
+
+/// Of a histogram, what its edges alone tell of the quantile beyond which values are counted.
+fn quantile_shift(metric: &Metric, observed: &Observed) -> Result<Option<QuantileShift>, Error> {
+    match (observed, metric.ask) {
+        (Observed::Histogram(intervals), Ask::Exceedance(Threshold::Quantile(quantile))) => {
+            let all = interval::buckets(intervals.arms())?;
+            histogram::quantile_shift(all.pooled(), quantile).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// What became of one metric's telemetry.
@@ -77,6 +89,7 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
         effects: Vec::new(),
         answers,
         bounds: None,
+        quantile_shift: None,
         bucket_ratio: None,
         coarse: false,
         intervals: None,
@@ -90,6 +103,7 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
         Asked::Share { shares, threshold, .. } => {
             evidence.effects = shares.effects(level)?.to_vec();
             evidence.threshold = *threshold;
+            evidence.quantile_shift = quantile_shift(metric, observed)?;
             let names = ["Miettinen-Nurminen score test; conditional binomial, mid-p", "Mantel-Haenszel"];
             evidence.rests(&shares.sides(equality(metric))?, names, "requests", shares.dropped());
             evidence.dates(observed);
@@ -103,7 +117,8 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
         Asked::Buckets(buckets) => {
             let arms = buckets.pooled();
             let rank = histogram::mann_whitney(arms)?;
-            evidence.bounds = Some(Interval::new(rank.bounds.0, rank.bounds.1, 1.0));
+            evidence.bounds = Some(rank.bounds);
+            evidence.quantile_shift = Some(histogram::quantile_shift(arms, 0.5)?);
             evidence.bucket_ratio = histogram::resolution(arms)?;
             evidence.effects = vec![buckets.superiority(level)?];
             let equal = buckets.sides(Boundary::Superiority(0.5))?;
@@ -136,7 +151,10 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
             }
         }
         Asked::Values(raw) => {
+            // The scale of the margin first; values below 0 have no ratio.
             evidence.effects = vec![raw.shift(level)?, raw.superiority(level)?];
+            let place = if metric.margin.relative.is_some() { 0 } else { 1 };
+            evidence.effects.splice(place..place, raw.scale_ratio(level));
             let equal = raw.sides(Boundary::Superiority(0.5))?;
             evidence.rests(&equal, ["Mann-Whitney", "van Elteren"], "values", 0);
             evidence.dates(observed);

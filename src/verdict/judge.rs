@@ -96,6 +96,7 @@ impl<'a> Found<'a> {
             harm_adjusted: None,
             safety: None,
             bounds: None,
+            quantile_shift: None,
             bucket_ratio: None,
             coarse: false,
             intervals: None,
@@ -234,6 +235,7 @@ fn write(assessment: &mut Assessment, evidence: Evidence) {
     assessment.harm = Some(evidence.answers.harm);
     assessment.safety = Some(evidence.answers.safety);
     assessment.bounds = evidence.bounds;
+    assessment.quantile_shift = evidence.quantile_shift;
     assessment.bucket_ratio = evidence.bucket_ratio;
     assessment.coarse = evidence.coarse;
     assessment.intervals = evidence.intervals;

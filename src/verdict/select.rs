@@ -16,7 +16,9 @@ use crate::{
     },
     time::Timestamp,
     verdict::{
-        amounts::{Amounts, Labelled, Picked, Processes, cells, gauge, observed, whole_increases},
+        amounts::{
+            Amounts, Labelled, Picked, Processes, cells, common_edges, gauge, observed, whole_increases,
+        },
         checked::{ArmSelector, CheckedPolicy, Metric, Source},
         observed::{Matched, MetricTelemetry, Missing, Observed, Telemetry},
     },
@@ -172,12 +174,9 @@ fn read(
         Source::Histogram { .. } => {
             read = vec![amounts(0)];
             whole_increases(&read)?;
-            let edges = read[0].as_ref().try_map(Amounts::edges)?;
-            if edges.baseline != edges.canary {
-                let message = "the arms' histograms have different edges (`le`) and cannot be compared";
-                return Err(Missing::Error(Error::telemetry(message).at(picked[0].selector)));
-            }
-            let edges = edges.canary;
+            let layouts = read[0].as_ref().try_map(Amounts::edges).map_err(Missing::Error)?;
+            let edges = common_edges(layouts.as_ref(), notes);
+            let edges = edges.map_err(|error| Missing::Error(error.at(picked[0].selector)))?;
             let histogram = |parts: &[f64]| {
                 let counts =
                     parts.iter().map(|amount| whole(*amount)).collect::<Result<Vec<u64>, Error>>()?;

@@ -110,7 +110,7 @@ fn histograms() {
         let rank = histogram::mann_whitney(arms.as_ref()).unwrap();
         let swapped = histogram::mann_whitney(arms.clone().swapped().as_ref()).unwrap();
         prop_assert!(mirrored(rank.sides, swapped.sides));
-        prop_assert!(rank.bounds.0 <= rank.theta && rank.theta <= rank.bounds.1);
+        prop_assert!(rank.bounds.contains(rank.theta));
         let null = Boundary::Superiority(0.55);
         let (a, b) = (
             histogram::sides(arms.as_ref(), null),

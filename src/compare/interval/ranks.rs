@@ -452,15 +452,38 @@ impl Raw<'_> {
         if self.intervals.len() < FEWEST {
             return rank::shift(self.pooled(), level);
         }
+        Ok(self.inverted(Measure::Shift, (f64::MIN, f64::MAX), level, Boundary::Difference))
+    }
+
+    /// The factor on the baseline's values that makes the arms equal in rank, in the same way; with few intervals
+    /// [`rank::scale_ratio`].
+    ///
+    /// # Errors
+    /// A level outside (0, 1); a value below 0.
+    pub fn scale_ratio(&self, level: f64) -> Result<Effect, Error> {
+        if self.intervals.len() < FEWEST {
+            return rank::scale_ratio(self.pooled(), level);
+        }
+        tail_of(level)?;
+        rank::check_not_negative(self.pooled())?;
+        Ok(self.inverted(Measure::ScaleRatio, (f64::MIN_POSITIVE, f64::MAX), level, Boundary::Ratio))
+    }
+
+    fn inverted(
+        &self,
+        measure: Measure,
+        range: (f64, f64),
+        level: f64,
+        boundary: fn(f64) -> Boundary,
+    ) -> Effect {
         // A move that makes an infinite value indefinite leaves theta where it ends.
-        let at =
-            |d: f64| self.at(Some(Boundary::Difference(d))).unwrap_or_else(|_| VanElteren::new(Vec::new()));
-        let found = equal_in_rank((f64::MIN, f64::MAX), level, |d| at(d).theta, at);
+        let at = |by: f64| self.at(Some(boundary(by))).unwrap_or_else(|_| VanElteren::new(Vec::new()));
+        let found = equal_in_rank(range, level, |by| at(by).theta, at);
         let (estimate, interval) = match found {
             Some((centre, interval)) => (Some(centre), interval),
             None => (None, Interval { low: None, high: None, level }),
         };
-        Ok(Effect { measure: Measure::Shift, estimate, interval })
+        Effect { measure, estimate, interval }
     }
 
     fn at(&self, boundary: Option<Boundary>) -> Result<VanElteren, Error> {

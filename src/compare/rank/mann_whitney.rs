@@ -174,7 +174,7 @@ impl Answer {
 
 /// The normal approximation to both tails of U, given twice U and the sum of t^3 - t over the groups of equal
 /// values; not all values are equal.
-fn normal_sides(n: Arms<u64>, twice_u: u128, ties: u128, continuity: bool) -> Sides {
+pub(in crate::compare) fn normal_sides(n: Arms<u64>, twice_u: u128, ties: u128, continuity: bool) -> Sides {
     let pairs = u128::from(n.baseline) * u128::from(n.canary);
     let above = twice_u.saturating_sub(pairs) as f64 - pairs.saturating_sub(twice_u) as f64;
     let correction = if continuity { 1.0 } else { 0.0 };

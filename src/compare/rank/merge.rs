@@ -15,9 +15,9 @@ const BLOCK: usize = 256;
 
 /// How many values of each arm are equal to each other.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TieGroup {
-    canary: u64,
-    baseline: u64,
+pub(in crate::compare) struct TieGroup {
+    pub(in crate::compare) canary: u64,
+    pub(in crate::compare) baseline: u64,
 }
 
 impl TieGroup {
@@ -37,6 +37,10 @@ pub(super) struct Pooled<'a, M> {
 impl<'a, M: Fn(f64) -> f64> Pooled<'a, M> {
     pub(super) fn new(arms: Arms<&'a Samples>, moved: M) -> Pooled<'a, M> {
         Pooled { canary: arms.canary.sorted(), baseline: arms.baseline.sorted(), moved }
+    }
+
+    fn sizes(&self) -> Arms<u64> {
+        Arms { baseline: self.baseline.len() as u64, canary: self.canary.len() as u64 }
     }
 
     /// The pooled values as groups of equal ones, smallest first.
@@ -93,13 +97,52 @@ impl Ranking {
     }
 
     pub(super) fn of_pooled(pooled: &Pooled<'_, impl Fn(f64) -> f64>) -> Ranking {
-        untied(pooled).unwrap_or_else(|| by_groups(pooled))
+        untied(pooled).unwrap_or_else(|| Ranking::of_groups(pooled.sizes(), pooled.groups()))
     }
 
-    fn new(canary: &[f64], baseline: &[f64]) -> Ranking {
+    /// Of so many values that come in groups of equal ones, smallest first. A group may be empty.
+    pub(in crate::compare) fn of_groups(n: Arms<u64>, groups: impl Iterator<Item = TieGroup>) -> Ranking {
+        let mut ranking = Ranking::new(n);
+        let n = n.map(u128::from);
+        let mut below = Arms { baseline: 0_u128, canary: 0 };
+        for group in groups {
+            let (canary, baseline) = (u128::from(group.canary), u128::from(group.baseline));
+            let placement =
+                Arms { baseline: 2 * below.canary + canary, canary: 2 * below.baseline + baseline };
+            let squares = &mut ranking.squared_placements;
+            let square =
+                |count: u128, placement: u128| count.saturating_mul(placement.saturating_mul(placement));
+            ranking.twice_u += canary * placement.canary;
+            squares.canary = squares.canary.saturating_add(square(canary, placement.canary));
+            squares.baseline = squares.baseline.saturating_add(square(baseline, placement.baseline));
+            ranking.ties = ranking.ties.saturating_add(cube_less_itself(group.size()));
+            ranking.all_tied |= group.size() == ranking.total();
+            below = Arms { baseline: below.baseline + baseline, canary: below.canary + canary };
+            let apart = (below.canary * n.baseline).abs_diff(below.baseline * n.canary);
+            ranking.furthest = ranking.furthest.max(apart);
+        }
+        ranking
+    }
+
+    fn new(n: Arms<u64>) -> Ranking {
         let none = Arms { baseline: 0, canary: 0 };
-        let n = Arms { baseline: baseline.len() as u64, canary: canary.len() as u64 };
         Ranking { n, twice_u: 0, ties: 0, all_tied: false, squared_placements: none, furthest: 0 }
+    }
+
+    pub(in crate::compare) fn sizes(&self) -> Arms<u64> {
+        self.n
+    }
+
+    pub(in crate::compare) fn twice_u(&self) -> u128 {
+        self.twice_u
+    }
+
+    pub(in crate::compare) fn ties(&self) -> u128 {
+        self.ties
+    }
+
+    pub(in crate::compare) fn all_tied(&self) -> bool {
+        self.all_tied
     }
 
     pub(super) fn total(&self) -> u64 {
@@ -135,27 +178,6 @@ fn all_differ(sorted: &[f64], moved: impl Fn(f64) -> f64) -> bool {
     sorted.windows(2).fold(true, |all, pair| all & differ(pair))
 }
 
-fn by_groups(pooled: &Pooled<'_, impl Fn(f64) -> f64>) -> Ranking {
-    let mut ranking = Ranking::new(pooled.canary, pooled.baseline);
-    let n = ranking.n.map(u128::from);
-    let mut below = Arms { baseline: 0_u128, canary: 0 };
-    for group in pooled.groups() {
-        let (canary, baseline) = (u128::from(group.canary), u128::from(group.baseline));
-        let placement = Arms { baseline: 2 * below.canary + canary, canary: 2 * below.baseline + baseline };
-        let squares = &mut ranking.squared_placements;
-        ranking.twice_u += canary * placement.canary;
-        squares.canary = squares.canary.saturating_add(canary * placement.canary * placement.canary);
-        squares.baseline =
-            squares.baseline.saturating_add(baseline * placement.baseline * placement.baseline);
-        ranking.ties = ranking.ties.saturating_add(cube_less_itself(group.size()));
-        ranking.all_tied = group.size() == ranking.total();
-        below = Arms { baseline: below.baseline + baseline, canary: below.canary + canary };
-        let apart = (below.canary * n.baseline).abs_diff(below.baseline * n.canary);
-        ranking.furthest = ranking.furthest.max(apart);
-    }
-    ranking
-}
-
 /// The same where no two values are equal; else `None`.
 fn untied(pooled: &Pooled<'_, impl Fn(f64) -> f64>) -> Option<Ranking> {
     let Pooled { canary, baseline, moved } = pooled;
@@ -184,7 +206,7 @@ fn untied(pooled: &Pooled<'_, impl Fn(f64) -> f64>) -> Option<Ranking> {
         upper.step(canary, baseline, moved);
         upper.carry();
     }
-    let mut ranking = Ranking::new(canary, baseline);
+    let mut ranking = Ranking::new(pooled.sizes());
     for walk in [lower, upper] {
         if walk.met_equal {
             return None;
@@ -277,7 +299,8 @@ mod tests {
     use crate::telemetry::Samples;
 
     fn by_groups(arms: Arms<&Samples>) -> Ranking {
-        super::by_groups(&Pooled::new(arms, |v| v))
+        let pooled = Pooled::new(arms, |v| v);
+        Ranking::of_groups(pooled.sizes(), pooled.groups())
     }
 
     fn untied(arms: Arms<&Samples>) -> Option<Ranking> {

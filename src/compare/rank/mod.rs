@@ -28,10 +28,12 @@ mod superiority;
 pub use brunner_munzel::{
     BrunnerMunzel, BrunnerMunzelBasis, BrunnerMunzelMethod, brunner_munzel, brunner_munzel_with,
 };
+pub(super) use mann_whitney::normal_sides;
 pub use mann_whitney::{MannWhitney, MannWhitneyOptions, Method, mann_whitney, mann_whitney_with};
-pub(super) use merge::Ranking;
 use merge::cube_less_itself;
+pub(super) use merge::{Ranking, TieGroup};
 pub use paired_shift::{paired_shift, paired_shift_with};
+pub(super) use shift::check_not_negative;
 pub use shift::{scale_ratio, shift, shift_sides, shift_with};
 pub use signed_rank::{
     PairedDifferences, SignedRank, SignedRankOptions, signed_rank, signed_rank_sides, signed_rank_with,
@@ -40,7 +42,7 @@ pub use stratified::{VanElteren, van_elteren};
 pub use superiority::{superiority, superiority_sides};
 
 use crate::arm::Arms;
-use crate::error::Error;
+use crate::compare::counts::tail_of;
 
 /// The standard deviation of twice U under the null: the root of `n m / 3 * (N^3 - N - ties) / (N (N - 1))`.
 fn null_deviation(n: Arms<u64>, ties: u128) -> f64 {
@@ -48,13 +50,4 @@ fn null_deviation(n: Arms<u64>, ties: u128) -> f64 {
     let untied = cube_less_itself(total).saturating_sub(ties) as f64;
     let pairs = u128::from(n.baseline) * u128::from(n.canary);
     libm::sqrt(pairs as f64 / 3.0 * (untied / (total as f64 * (total as f64 - 1.0))))
-}
-
-/// Half of what the interval leaves out.
-fn tail_of(level: f64) -> Result<f64, Error> {
-    if level > 0.0 && level < 1.0 {
-        Ok((1.0 - level) / 2.0)
-    } else {
-        Err(Error::value(format!("confidence level {level} is not between 0 and 1")))
-    }
 }

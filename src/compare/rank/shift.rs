@@ -94,14 +94,19 @@ pub fn shift_with(arms: Arms<&Samples>, level: f64, options: &MannWhitneyOptions
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn scale_ratio(arms: Arms<&Samples>, level: f64) -> Result<Effect, Error> {
+    check_not_negative(arms)?;
+    let (estimate, interval) = inversion(arms, level, &MannWhitneyOptions::default(), Scale::Ratio)?;
+    Ok(Effect { measure: Measure::ScaleRatio, estimate, interval })
+}
+
+pub(in crate::compare) fn check_not_negative(arms: Arms<&Samples>) -> Result<(), Error> {
     for arm in [Arm::Baseline, Arm::Canary] {
         let least = arms[arm].sorted().first().copied().unwrap_or_default();
         if least < 0.0 {
             return Err(Error::value(format!("the {arm} falls to {least}: a value below 0 has no ratio")));
         }
     }
-    let (estimate, interval) = inversion(arms, level, &MannWhitneyOptions::default(), Scale::Ratio)?;
-    Ok(Effect { measure: Measure::ScaleRatio, estimate, interval })
+    Ok(())
 }
 
 /// How the arms' values are compared.

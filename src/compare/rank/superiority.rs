@@ -52,26 +52,7 @@ use crate::telemetry::Samples;
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn superiority(arms: Arms<&Samples>, level: f64) -> Result<Effect, Error> {
-    let tail = tail_of(level)?;
-    let ranking = Ranking::of(arms);
-    let interval = match Logit::of(&ranking) {
-        Logit::Unknown => Interval { low: None, high: None, level },
-        Logit::Separated { canary_above } => {
-            let trials = ranking.n.baseline.min(ranking.n.canary) as f64;
-            // tail^(1/k), and its distance from 1 without loss.
-            let ln_limit = libm::log(tail) / trials;
-            if canary_above {
-                Interval::new(libm::exp(ln_limit), 1.0, level)
-            } else {
-                Interval::new(0.0, -libm::expm1(ln_limit), level)
-            }
-        }
-        Logit::Estimate(logit) => {
-            let reach = -student_quantile(tail, logit.degrees_of_freedom) * logit.standard_error;
-            Interval::new(logistic(logit.estimate - reach), logistic(logit.estimate + reach), level)
-        }
-    };
-    Ok(Effect { measure: Measure::ProbabilityOfSuperiority, estimate: Some(ranking.theta()), interval })
+    Ranking::of(arms).superiority(level)
 }
 
 /// One-sided tests of the probability of superiority against a value in (0, 1): `greater` is against "theta is at most
@@ -97,18 +78,47 @@ pub fn superiority_sides(arms: Arms<&Samples>, null: f64) -> Sides {
     if !(null > 0.0 && null < 1.0) {
         return Sides::NOTHING;
     }
-    let ranking = Ranking::of(arms);
-    let logit = match Logit::of(&ranking) {
-        Logit::Estimate(logit) => logit,
-        Logit::Separated { canary_above } => match Estimate::nearly_separated(&ranking, canary_above) {
-            Some(logit) => logit,
-            None => return Sides::NOTHING,
-        },
-        Logit::Unknown => return Sides::NOTHING,
-    };
-    let t = (logit.estimate - libm::log(null / (1.0 - null))) / logit.standard_error;
-    let tail = |t| PValue::saturating(ln_student_sf(t, logit.degrees_of_freedom));
-    Sides { greater: tail(t), less: tail(-t) }
+    Ranking::of(arms).superiority_sides(null)
+}
+
+impl Ranking {
+    /// As [`superiority`], of values of any kind.
+    pub(in crate::compare) fn superiority(&self, level: f64) -> Result<Effect, Error> {
+        let tail = tail_of(level)?;
+        let interval = match Logit::of(self) {
+            Logit::Unknown => Interval { low: None, high: None, level },
+            Logit::Separated { canary_above } => {
+                let trials = self.n.baseline.min(self.n.canary) as f64;
+                // tail^(1/k), and its distance from 1 without loss.
+                let ln_limit = libm::log(tail) / trials;
+                if canary_above {
+                    Interval::new(libm::exp(ln_limit), 1.0, level)
+                } else {
+                    Interval::new(0.0, -libm::expm1(ln_limit), level)
+                }
+            }
+            Logit::Estimate(logit) => {
+                let reach = -student_quantile(tail, logit.degrees_of_freedom) * logit.standard_error;
+                Interval::new(logistic(logit.estimate - reach), logistic(logit.estimate + reach), level)
+            }
+        };
+        Ok(Effect { measure: Measure::ProbabilityOfSuperiority, estimate: Some(self.theta()), interval })
+    }
+
+    /// As [`superiority_sides`]; `null` is between 0 and 1.
+    pub(in crate::compare) fn superiority_sides(&self, null: f64) -> Sides {
+        let logit = match Logit::of(self) {
+            Logit::Estimate(logit) => logit,
+            Logit::Separated { canary_above } => match Estimate::nearly_separated(self, canary_above) {
+                Some(logit) => logit,
+                None => return Sides::NOTHING,
+            },
+            Logit::Unknown => return Sides::NOTHING,
+        };
+        let t = (logit.estimate - libm::log(null / (1.0 - null))) / logit.standard_error;
+        let tail = |t| PValue::saturating(ln_student_sf(t, logit.degrees_of_freedom));
+        Sides { greater: tail(t), less: tail(-t) }
+    }
 }
 
 /// What is known of `ln(theta / (1 - theta))`.
