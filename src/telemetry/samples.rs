@@ -89,11 +89,15 @@ impl Samples {
 
 /// Refuses NaN, and makes -0.0 equal to 0.0 in its bits too.
 fn check(values: &mut [f64]) -> Result<(), Error> {
-    if let Some(i) = values.iter().position(|v| v.is_nan()) {
-        return Err(Error::value("NaN is not a value").at(format!("samples[{i}]")));
-    }
-    for value in values {
+    // Without leaving at the first NaN, which would keep the loop from taking several values at once.
+    let mut found = false;
+    for value in values.iter_mut() {
+        found |= value.is_nan();
         *value += 0.0;
     }
-    Ok(())
+    if !found {
+        return Ok(());
+    }
+    let place = values.iter().position(|v| v.is_nan()).unwrap_or_default();
+    Err(Error::value("NaN is not a value").at(format!("samples[{place}]")))
 }
