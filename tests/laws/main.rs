@@ -5,4 +5,5 @@ mod fuzz;
 mod intervals;
 mod judge;
 mod methods;
+mod ranks;
 mod world;

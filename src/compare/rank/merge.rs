@@ -347,6 +347,30 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_distance_is_that_of_the_distribution_functions() {
+        let mut state = 11_u64;
+        let mut draw = |distinct: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 33) % distinct) as f64
+        };
+        for (n, m, distinct) in [(1, 1, 2), (5, 9, 4), (30, 7, 1 << 30), (7, 30, 6), (40, 40, 1 << 30)] {
+            let canary = Samples::new((0..n).map(|_| draw(distinct)).collect()).unwrap();
+            let baseline = Samples::new((0..m).map(|_| draw(distinct)).collect()).unwrap();
+            let up_to = |arm: &Samples, v: f64| arm.sorted().iter().filter(|x| **x <= v).count() as u128;
+            let all = canary.sorted().iter().chain(baseline.sorted());
+            let apart = all.map(|&v| {
+                (up_to(&canary, v) * baseline.len() as u128).abs_diff(up_to(&baseline, v) * n as u128)
+            });
+            let arms = Arms { canary: &canary, baseline: &baseline };
+            let expected = apart.max().unwrap();
+            assert_eq!(
+                (Ranking::of(arms).furthest, Ranking::of(arms.swapped()).furthest),
+                (expected, expected)
+            );
+        }
+    }
+
+    #[test]
     fn runs_are_counted() {
         for length in 0..20_u64 {
             for rest in 0..3 {
