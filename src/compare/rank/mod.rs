@@ -3,16 +3,22 @@
 //! | question | function | holds |
 //! |---|---|---|
 //! | are the arms equally distributed? | [`mann_whitney`] | exactly where affordable, else in large samples |
+//! | the same, each stratum compared with itself | [`van_elteren`] | in large samples |
 //! | how often is a canary value the larger? | [`superiority`], [`superiority_sides`] | in large samples |
+//! | is it the larger more often than not, whatever the spreads? | [`brunner_munzel`] | in large samples, or by permutation |
 //! | by how much are the canary's values larger? | [`shift`] | exactly where affordable, else in large samples |
+//! | by which factor? | [`scale_ratio`] | as the shift |
 //! | is the canary beyond a margin? | [`shift_sides`] | as the test that it asks |
+//! | of pairs: which is larger, and by how much? | [`signed_rank`], [`signed_rank_sides`], [`paired_shift`] | exactly where affordable, else in large samples |
 //!
 //! Ranks need no model of the distribution: an increasing function of all values changes nothing, and one absurd value
 //! weighs no more than any other large one. They need **independent values**: one per request or job, not a gauge read
 //! once a second. And they compare typical values: when three requests in a hundred are slow, ranks see little of it;
 //! ask for the exceedance of a threshold instead.
 //!
-//! The arms are sorted already, so one merge gives all: twice U as an integer, the ties, and the placements.
+//! The arms are sorted already, so one merge gives all: twice U as an integer, the ties, the placements, and how far the
+//! distribution functions are apart. What each step costs is measured by `cargo bench --bench rank`, and against other
+//! libraries by `benches/peers/run`; COMPARE.md has the tables.
 
 mod brunner_munzel;
 mod exact;
