@@ -28,7 +28,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Ranking;
-use super::merge::{Pooled, TieGroup};
+use super::merge::{Lower, Pooled, TieGroup};
 use crate::arm::Arms;
 use crate::compare::question::Sides;
 use crate::evidence::PValue;
@@ -346,30 +346,9 @@ impl Extreme {
     }
 }
 
-/// The lower groups of an arrangement, which gives each group of equal values so many to the canary.
-#[derive(Debug, Clone, Copy, Default)]
-struct Lower {
-    below: Arms<u64>,
-    twice_u: u128,
-    squares: Arms<u128>,
-}
-
-impl Lower {
-    fn add(&mut self, canary: u64, baseline: u64) {
-        let canary_placement = u128::from(2 * self.below.baseline + baseline);
-        let baseline_placement = u128::from(2 * self.below.canary + canary);
-        self.twice_u += u128::from(canary) * canary_placement;
-        let squared = |count: u64, placement: u128| u128::from(count).saturating_mul(placement * placement);
-        self.squares.canary = self.squares.canary.saturating_add(squared(canary, canary_placement));
-        self.squares.baseline = self.squares.baseline.saturating_add(squared(baseline, baseline_placement));
-        self.below.canary += canary;
-        self.below.baseline += baseline;
-    }
-
-    /// Of all groups.
-    fn order(&self) -> f64 {
-        Placements::new(self.below, self.twice_u, self.squares).order()
-    }
+/// Of an arrangement, which gives each group of equal values so many to the canary.
+fn order_of(all: &Lower) -> f64 {
+    Placements::new(all.below, all.twice_u, all.squares).order()
 }
 
 /// Over all arrangements. Depth first, on a stack of our own: there may be as many groups as values.
@@ -378,7 +357,7 @@ fn enumerated(groups: &[u64], n: Arms<u64>, observed: f64) -> Extreme {
     let mut open = vec![(0_usize, Lower::default(), 1_u64)];
     while let Some((next, lower, ways)) = open.pop() {
         let Some(&size) = groups.get(next) else {
-            extreme.count(lower.order(), observed, ways);
+            extreme.count(order_of(&lower), observed, ways);
             continue;
         };
         let left =
@@ -387,7 +366,7 @@ fn enumerated(groups: &[u64], n: Arms<u64>, observed: f64) -> Extreme {
             // No more than all arrangements, which 64 bits hold.
             let ways = ways.saturating_mul(choose(size, canary).unwrap_or(u64::MAX));
             let mut lower = lower;
-            lower.add(canary, size - canary);
+            lower.add(TieGroup { canary, baseline: size - canary });
             open.push((next + 1, lower, ways));
         }
     }
@@ -410,9 +389,9 @@ fn sampled(groups: &[u64], n: Arms<u64>, observed: f64, replicates: u64, seed: u
                 left.baseline -= 1 - chosen;
                 canary += chosen;
             }
-            lower.add(canary, size - canary);
+            lower.add(TieGroup { canary, baseline: size - canary });
         }
-        extreme.count(lower.order(), observed, 1);
+        extreme.count(order_of(&lower), observed, 1);
     }
     extreme
 }

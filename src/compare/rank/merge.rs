@@ -26,6 +26,30 @@ impl TieGroup {
     }
 }
 
+/// The lower groups of a merge, and what they made.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lower {
+    pub(super) below: Arms<u64>,
+    /// As of [`Ranking`].
+    pub(super) twice_u: u128,
+    pub(super) squares: Arms<u128>,
+}
+
+impl Lower {
+    #[inline]
+    pub(super) fn add(&mut self, group: TieGroup) {
+        let TieGroup { canary, baseline } = group;
+        let canary_placement = u128::from(2 * self.below.baseline + baseline);
+        let baseline_placement = u128::from(2 * self.below.canary + canary);
+        let squared = |count: u64, placement: u128| u128::from(count).saturating_mul(placement * placement);
+        self.twice_u += u128::from(canary) * canary_placement;
+        self.squares.canary = self.squares.canary.saturating_add(squared(canary, canary_placement));
+        self.squares.baseline = self.squares.baseline.saturating_add(squared(baseline, baseline_placement));
+        self.below.canary += canary;
+        self.below.baseline += baseline;
+    }
+}
+
 /// Two sorted arms, the baseline's values seen through a function that keeps their order.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pooled<'a, M> {
@@ -102,26 +126,17 @@ impl Ranking {
 
     /// Of so many values that come in groups of equal ones, smallest first. A group may be empty.
     pub(in crate::compare) fn of_groups(n: Arms<u64>, groups: impl Iterator<Item = TieGroup>) -> Ranking {
-        let mut ranking = Ranking::new(n);
-        let n = n.map(u128::from);
-        let mut below = Arms { baseline: 0_u128, canary: 0 };
+        let (mut ranking, mut lower) = (Ranking::new(n), Lower::default());
         for group in groups {
-            let (canary, baseline) = (u128::from(group.canary), u128::from(group.baseline));
-            let placement =
-                Arms { baseline: 2 * below.canary + canary, canary: 2 * below.baseline + baseline };
-            let squares = &mut ranking.squared_placements;
-            let square =
-                |count: u128, placement: u128| count.saturating_mul(placement.saturating_mul(placement));
-            ranking.twice_u += canary * placement.canary;
-            squares.canary = squares.canary.saturating_add(square(canary, placement.canary));
-            squares.baseline = squares.baseline.saturating_add(square(baseline, placement.baseline));
+            lower.add(group);
             ranking.ties = ranking.ties.saturating_add(cube_less_itself(group.size()));
             ranking.all_tied |= group.size() == ranking.total();
-            below = Arms { baseline: below.baseline + baseline, canary: below.canary + canary };
-            let apart = (below.canary * n.baseline).abs_diff(below.baseline * n.canary);
-            ranking.furthest = ranking.furthest.max(apart);
+            let apart = |count: u64, other: u64| u128::from(count) * u128::from(other);
+            let (canary, baseline) =
+                (apart(lower.below.canary, n.baseline), apart(lower.below.baseline, n.canary));
+            ranking.furthest = ranking.furthest.max(canary.abs_diff(baseline));
         }
-        ranking
+        Ranking { twice_u: lower.twice_u, squared_placements: lower.squares, ..ranking }
     }
 
     fn new(n: Arms<u64>) -> Ranking {
