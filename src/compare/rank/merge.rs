@@ -8,8 +8,8 @@
 use crate::arm::Arms;
 use crate::telemetry::Samples;
 
-/// Arms of more values are walked by groups: the sums of a block would not fit 64 bits.
-const LARGEST: usize = 1 << 28;
+/// Arms of more values are walked by groups: the squares of a block would not fit 64 bits.
+const LARGEST: usize = 1 << 27;
 /// Values after which the sums are carried over.
 const BLOCK: usize = 256;
 

@@ -198,7 +198,8 @@ impl Ends {
     }
 }
 
-/// Whether no end of one arm and the other's same end are both undefined in combination.
+/// Whether no pair is undefined. The lowest values of both arms would make one if they are equal, or the highest: two equal
+/// infinities, or two zeros.
 fn all_defined(arms: Arms<&Samples>, is_edge: impl Fn(f64) -> bool) -> bool {
     let ends =
         |sorted: fn(&[f64]) -> Option<&f64>| (sorted(arms.canary.sorted()), sorted(arms.baseline.sorted()));
@@ -214,9 +215,9 @@ fn all_equal(arms: Arms<&Samples>) -> bool {
 /// Rank tests of the canary against the baseline moved to a margin: `greater` is against "the canary is not above the
 /// boundary", `less` against "the canary is not below it".
 ///
-/// A ratio or a difference is put on the baseline's values, and [`mann_whitney`](super::mann_whitney()) compares the canary with these; a
-/// probability of superiority goes to [`superiority_sides`]. A ratio assumes that the change multiplies the values, as
-/// with latencies, a difference that it adds to them.
+/// A ratio or a difference is put on the baseline's values, and [`mann_whitney`](super::mann_whitney()) compares the canary
+/// with these; a probability of superiority goes to [`superiority_sides`]. A ratio assumes that the change multiplies the
+/// values, as with latencies, a difference that it adds to them.
 ///
 /// # Errors
 /// A ratio that is not finite and above 0; a difference that is not finite; a probability of superiority that is not
