@@ -27,16 +27,17 @@ use crate::compare::question::Sides;
 use crate::error::Error;
 use crate::evidence::PValue;
 use crate::special::normal::ln_normal_sf;
+use crate::telemetry::Samples;
 
 /// Above this 2^n leaves too little room in a float.
 const MOST_SIGNS: u64 = 996;
 
 /// The differences canary - baseline of pairs: sorted, not empty, free of NaN. Infinities rank as extremes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PairedDifferences(Vec<f64>);
+pub struct PairedDifferences(Samples);
 
 impl PairedDifferences {
-    /// From the differences. O(n log n).
+    /// From the differences.
     ///
     /// # Errors
     /// No difference at all, or NaN among them (said with its position).
@@ -46,18 +47,14 @@ impl PairedDifferences {
     /// let error = PairedDifferences::new(vec![0.5, f64::NAN]).unwrap_err();
     /// assert_eq!(error.to_string(), "differences[1]: NaN is not a value");
     /// ```
-    pub fn new(mut differences: Vec<f64>) -> Result<PairedDifferences, Error> {
+    pub fn new(differences: Vec<f64>) -> Result<PairedDifferences, Error> {
         if let Some(i) = differences.iter().position(|d| d.is_nan()) {
             return Err(Error::value("NaN is not a value").at(format!("differences[{i}]")));
         }
         if differences.is_empty() {
             return Err(Error::value("no value").at("differences"));
         }
-        for d in &mut differences {
-            *d += 0.0;
-        }
-        differences.sort_unstable_by(f64::total_cmp);
-        Ok(PairedDifferences(differences))
+        Samples::new(differences).map(PairedDifferences)
     }
 
     /// From pairs: the canary's value less the baseline's. A difference too large for a float is infinite.
@@ -97,14 +94,14 @@ impl PairedDifferences {
     /// The differences, smallest first.
     #[must_use]
     pub fn sorted(&self) -> &[f64] {
-        &self.0
+        self.0.sorted()
     }
 
     /// How many there are; never 0.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> u64 {
-        self.0.len() as u64
+        self.0.len()
     }
 }
 
@@ -195,7 +192,7 @@ pub fn signed_rank(differences: &PairedDifferences) -> SignedRank {
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn signed_rank_with(differences: &PairedDifferences, options: &SignedRankOptions) -> SignedRank {
-    tested(&differences.0, options)
+    tested(differences.sorted(), options)
 }
 
 /// [`signed_rank`] against a margin: `greater` is against "the canary's values are larger by no more than `margin`",
@@ -215,7 +212,7 @@ pub fn signed_rank_sides(differences: &PairedDifferences, margin: f64) -> Result
     if !margin.is_finite() {
         return Err(Error::value(format!("margin {margin} is not finite")));
     }
-    let moved: Vec<f64> = differences.0.iter().map(|d| d - margin).collect();
+    let moved: Vec<f64> = differences.sorted().iter().map(|d| d - margin).collect();
     Ok(tested(&moved, &SignedRankOptions::default()).sides)
 }
 
