@@ -19,6 +19,7 @@
 //! Each p value holds for **one** look at the data. Asking again as the data grow is another question.
 
 pub mod counts;
+pub mod distribution;
 pub mod events;
 pub mod exceedance;
 pub mod histogram;

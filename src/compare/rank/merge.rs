@@ -111,8 +111,8 @@ pub(in crate::compare) struct Ranking {
     /// The sum of squares of an arm's placements; a placement is 2 for each value of the other arm that is smaller, 1
     /// for each equal one.
     pub(super) squared_placements: Arms<u128>,
-    /// n m times the largest distance between the arms' distribution functions (Kolmogorov and Smirnov's D).
-    pub(super) furthest: u128,
+    /// n m times the most by which an arm's distribution function is above the other's (Kolmogorov and Smirnov's D).
+    pub(super) above: Arms<u128>,
 }
 
 impl Ranking {
@@ -134,18 +134,26 @@ impl Ranking {
             let apart = |count: u64, other: u64| u128::from(count) * u128::from(other);
             let (canary, baseline) =
                 (apart(lower.below.canary, n.baseline), apart(lower.below.baseline, n.canary));
-            ranking.furthest = ranking.furthest.max(canary.abs_diff(baseline));
+            ranking.above = Arms {
+                baseline: ranking.above.baseline.max(baseline.saturating_sub(canary)),
+                canary: ranking.above.canary.max(canary.saturating_sub(baseline)),
+            };
         }
         Ranking { twice_u: lower.twice_u, squared_placements: lower.squares, ..ranking }
     }
 
     fn new(n: Arms<u64>) -> Ranking {
         let none = Arms { baseline: 0, canary: 0 };
-        Ranking { n, twice_u: 0, ties: 0, all_tied: false, squared_placements: none, furthest: 0 }
+        Ranking { n, twice_u: 0, ties: 0, all_tied: false, squared_placements: none, above: none }
     }
 
     pub(in crate::compare) fn sizes(&self) -> Arms<u64> {
         self.n
+    }
+
+    /// n m times the most by which each arm's distribution function is above the other's.
+    pub(in crate::compare) fn above(&self) -> Arms<u128> {
+        self.above
     }
 
     pub(in crate::compare) fn twice_u(&self) -> u128 {
@@ -233,10 +241,26 @@ fn untied(pooled: &Pooled<'_, impl Fn(f64) -> f64>) -> Option<Ranking> {
             baseline: squares.baseline + 4 * walk.carried.baseline,
             canary: squares.canary + 4 * walk.carried.canary,
         };
-        let apart = walk.most.unsigned_abs().max(walk.least.unsigned_abs());
-        ranking.furthest = ranking.furthest.max(u128::from(apart));
+        ranking.above = Arms {
+            baseline: ranking.above.baseline.max(walk.least.unsigned_abs().into()),
+            canary: ranking.above.canary.max(walk.most.unsigned_abs().into()),
+        };
     }
     Some(ranking)
+}
+
+/// Whether a group of equal values ends after so many of the pooled values.
+pub(in crate::compare) fn group_ends(arms: Arms<&Samples>) -> Vec<bool> {
+    let pooled = Pooled::new(arms, |v| v);
+    let mut ends = vec![false; arms.canary.sorted().len() + arms.baseline.sorted().len() + 1];
+    let mut at = 0;
+    for group in pooled.groups() {
+        at += group.size();
+        if let Some(end) = usize::try_from(at).ok().and_then(|at| ends.get_mut(at)) {
+            *end = true;
+        }
+    }
+    ends
 }
 
 /// How many of the smallest `count` pooled values are the canary's, and how many the baseline's.
@@ -371,17 +395,18 @@ mod tests {
         for (n, m, distinct) in [(1, 1, 2), (5, 9, 4), (30, 7, 1 << 30), (7, 30, 6), (40, 40, 1 << 30)] {
             let canary = Samples::new((0..n).map(|_| draw(distinct)).collect()).unwrap();
             let baseline = Samples::new((0..m).map(|_| draw(distinct)).collect()).unwrap();
-            let up_to = |arm: &Samples, v: f64| arm.sorted().iter().filter(|x| **x <= v).count() as u128;
+            let up_to = |arm: &Samples, v: f64| arm.sorted().iter().filter(|x| **x <= v).count() as i128;
             let all = canary.sorted().iter().chain(baseline.sorted());
-            let apart = all.map(|&v| {
-                (up_to(&canary, v) * baseline.len() as u128).abs_diff(up_to(&baseline, v) * n as u128)
-            });
+            let apart: Vec<i128> = all
+                .map(|&v| {
+                    up_to(&canary, v) * i128::from(baseline.len()) - up_to(&baseline, v) * i128::from(n)
+                })
+                .collect();
             let arms = Arms { canary: &canary, baseline: &baseline };
-            let expected = apart.max().unwrap();
-            assert_eq!(
-                (Ranking::of(arms).furthest, Ranking::of(arms.swapped()).furthest),
-                (expected, expected)
-            );
+            let (most, least) = (apart.iter().max().unwrap(), apart.iter().min().unwrap());
+            let expected = Arms { canary: most.unsigned_abs(), baseline: least.unsigned_abs() };
+            assert_eq!(Ranking::of(arms).above, expected);
+            assert_eq!(Ranking::of(arms.swapped()).above, expected.swapped());
         }
     }
 
