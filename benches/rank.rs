@@ -12,9 +12,9 @@
 //! | `histogram` | Mann-Whitney on 41 buckets, with both p values |
 //! | `others` | Brunner-Munzel, van Elteren, signed ranks and the shift of pairs |
 //!
-//! Values are log-normal, from constant seeds, made outside the timed part; each iteration takes the next of many sets, lest
-//! the processor learn one set's branches. Throughput is in values of both arms. Against scipy, R and other crates:
-//! `benches/peers/run`.
+//! Values are log-normal, from constant seeds, made and dropped outside the timed part (large sets only for the benchmarks that
+//! are asked for); each iteration takes the next of many sets, lest the processor learn one set's branches. Throughput is in
+//! values of both arms, of one for `sort` and pairs. Against scipy, R and other crates: `benches/peers/run`.
 
 use core::time::Duration;
 use std::hint::black_box;
@@ -79,7 +79,10 @@ fn unsorted(c: &mut Criterion) {
             let sets = sets.get_or_insert_with(|| Sets::of(n, |random| arms(n, random)));
             b.iter_batched(
                 || sets.next().clone(),
-                |arms| rank::mann_whitney_with(sorted(arms).as_ref(), &NORMAL),
+                |arms| {
+                    let arms = sorted(arms);
+                    (rank::mann_whitney_with(arms.as_ref(), &NORMAL), arms)
+                },
                 BatchSize::LargeInput,
             );
         });
@@ -88,7 +91,7 @@ fn unsorted(c: &mut Criterion) {
 
 fn presorted(c: &mut Criterion) {
     let mut group = c.benchmark_group("presorted");
-    for n in [100, 1_000, 10_000, 100_000, 1_000_000] {
+    for n in [100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000] {
         group.throughput(Throughput::Elements(2 * n as u64));
         let mut sets = None;
         group.bench_function(BenchmarkId::from_parameter(n), |b| {
@@ -116,8 +119,8 @@ fn appended(c: &mut Criterion) {
                     (baseline.clone(), [old.sorted(), new].concat())
                 },
                 |(baseline, canary)| {
-                    let canary = Samples::new(canary).unwrap();
-                    rank::mann_whitney_with(Arms { baseline: &baseline, canary: &canary }, &NORMAL)
+                    let arms = Arms { baseline, canary: Samples::new(canary).unwrap() };
+                    (rank::mann_whitney_with(arms.as_ref(), &NORMAL), arms)
                 },
                 BatchSize::LargeInput,
             );
@@ -128,7 +131,8 @@ fn appended(c: &mut Criterion) {
                 || sets.next().clone(),
                 |(baseline, mut canary, new)| {
                     canary.append(new).unwrap();
-                    rank::mann_whitney_with(Arms { baseline: &baseline, canary: &canary }, &NORMAL)
+                    let arms = Arms { baseline, canary };
+                    (rank::mann_whitney_with(arms.as_ref(), &NORMAL), arms)
                 },
                 BatchSize::LargeInput,
             );
@@ -148,7 +152,10 @@ fn ties(c: &mut Criterion) {
             let sets = sets.get_or_insert_with(|| Sets::of(n, make));
             b.iter_batched(
                 || sets.next().clone(),
-                |arms| rank::mann_whitney_with(sorted(arms).as_ref(), &NORMAL),
+                |arms| {
+                    let arms = sorted(arms);
+                    (rank::mann_whitney_with(arms.as_ref(), &NORMAL), arms)
+                },
                 BatchSize::LargeInput,
             );
         });
@@ -228,15 +235,18 @@ fn buckets(c: &mut Criterion) {
 
 fn others(c: &mut Criterion) {
     let mut group = c.benchmark_group("others");
+    group.throughput(Throughput::Elements(20_000));
     let mut sets = Sets::of(10_000, |random| sorted(arms(10_000, random)));
     group.bench_function("Brunner-Munzel, 10,000 each", |b| {
         b.iter(|| rank::brunner_munzel(black_box(sets.next().as_ref())));
     });
+    group.throughput(Throughput::Elements(12_000));
     let mut sets = Sets::of(10_000, |random| (0..60).map(|_| sorted(arms(100, random))).collect::<Vec<_>>());
     group.bench_function("van Elteren, 60 strata of 100 each", |b| {
         b.iter(|| rank::van_elteren(black_box(sets.next())));
     });
-    for n in [1_000, 100_000] {
+    for n in [1_000, 10_000, 100_000] {
+        group.throughput(Throughput::Elements(n as u64));
         let mut sets = Sets::of(n, |random| {
             rank::PairedDifferences::new((0..n).map(|_| random.normal()).collect()).unwrap()
         });
