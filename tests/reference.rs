@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use serinus::compare::distribution::{KolmogorovSmirnovMethod, kolmogorov_smirnov_with};
+use serinus::compare::quantile::{harrell_davis, quantile_interval};
 use serinus::compare::rank::{
     BrunnerMunzelBasis, BrunnerMunzelMethod, MannWhitneyOptions, Method, PairedDifferences,
     SignedRankOptions, brunner_munzel_with, mann_whitney, mann_whitney_with, paired_shift_with, shift,
@@ -249,6 +250,7 @@ fn rank(case: &Case) -> Verdict {
         "brunnermunzel" => brunner_munzel_case(case),
         "welch_t" => welch(case),
         "ks_2samp" => largest_distance(case),
+        "quantile_test_ci" | "harrell_davis" => quantile_case(case),
         "u_cdf" => null_distribution(case),
         "u_quantile" => null_quantiles(case),
         _ => Ok(Outcome::NotBuilt),
@@ -358,6 +360,29 @@ fn wilcox_interval(case: &Case) -> Verdict {
     }
     let middle = if low == high { low } else { low / 2.0 + high / 2.0 };
     same("shift", effect.estimate.unwrap_or(f64::NAN), middle, EXACT)?;
+    Ok(Outcome::Agrees)
+}
+
+/// Limits from order statistics, and the smooth estimate with its error, of one sample.
+fn quantile_case(case: &Case) -> Verdict {
+    let arms = case.arms()?;
+    let samples = if case.param("sample") == "x" { &arms.canary } else { &arms.baseline };
+    let q = number(case.param("p")).ok_or("no p")?;
+    if case.test() == "harrell_davis" {
+        let smooth = harrell_davis(samples, q).map_err(|e| e.to_string())?;
+        same("estimate", smooth.estimate, case.expect("hd")?, CLOSED_FORM)?;
+        match (smooth.standard_error, case.result("mj_se")) {
+            (Some(error), Some(expected)) => same("standard error", error, expected, ROOT)?,
+            (None, None) => {}
+            (error, expected) => return Err(format!("standard error {error:?}, expected {expected:?}")),
+        }
+        return Ok(Outcome::Agrees);
+    }
+    let level = number(case.param("conf")).ok_or("no conf")?;
+    let interval = quantile_interval(samples, q, level).map_err(|e| e.to_string())?;
+    if (interval.low, interval.high) != (case.result("ci_low"), case.result("ci_high")) {
+        return Err(format!("{interval:?}"));
+    }
     Ok(Outcome::Agrees)
 }
 

@@ -28,15 +28,14 @@
 //! Sources: Mann and Whitney 1947; Lehmann, *Nonparametrics* (1975), section 1.4 (ties); Brunner and Munzel 2000 (variance of
 //! theta); Manski, *Partial Identification of Probability Distributions* (2003), section 1.2 (bounds).
 
-use serde::{Deserialize, Serialize};
-
 use super::counts::tail_of;
+use super::quantile::QuantileShift;
 use super::rank::{Ranking, TieGroup, normal_sides};
 use crate::{
     arm::Arms,
     compare::question::{Boundary, Sides},
     error::Error,
-    evidence::{Effect, Interval, Measure, PValue, twelve_digits},
+    evidence::{Effect, Interval, Measure, PValue},
     special::{normal::ln_normal_sf, root::find_root},
     telemetry::Histogram,
 };
@@ -144,22 +143,6 @@ fn ranking(arms: Arms<&Histogram>) -> Ranking {
     Ranking::of_groups(groups(arms).fold(Arms::default(), sum), groups(arms))
 }
 
-/// Where a quantile of each arm lies, and how far apart the two can be.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-#[must_use]
-pub struct QuantileShift {
-    /// Which quantile, in (0, 1).
-    #[serde(with = "twelve_digits")]
-    pub quantile: f64,
-    /// The edges of the bucket that holds it: the smallest value with at least this share of the arm's values up to it.
-    pub arms: Arms<Interval>,
-    /// The least and the greatest that the canary's can be above the baseline's.
-    pub difference: Interval,
-    /// The least and the greatest that the canary's can be of the baseline's; unbounded below 0.
-    pub ratio: Interval,
-}
-
 /// Bounds for the difference and the ratio of a quantile, from the edges of its buckets: nothing is interpolated.
 ///
 /// A side is unbounded where the quantile lies in the open bucket, or in a first one without a lower edge. These are bounds of
@@ -192,24 +175,7 @@ pub fn quantile_shift(arms: Arms<&Histogram>, quantile: f64) -> Result<QuantileS
             1.0,
         ))
     })?;
-    let Arms { baseline, canary } = within;
-    let both =
-        |a: Option<f64>, b: Option<f64>, f: fn(f64, f64) -> f64| a.zip(b).map_or(f64::NAN, |(a, b)| f(a, b));
-    let over = |a: f64, b: f64| if a >= 0.0 && b > 0.0 { a / b } else { f64::NAN };
-    Ok(QuantileShift {
-        quantile,
-        arms: within,
-        difference: Interval::new(
-            both(canary.low, baseline.high, |a, b| a - b),
-            both(canary.high, baseline.low, |a, b| a - b),
-            1.0,
-        ),
-        ratio: Interval::new(
-            both(canary.low, baseline.high, over),
-            both(canary.high, baseline.low, over),
-            1.0,
-        ),
-    })
+    Ok(QuantileShift::between(quantile, within, 1.0))
 }
 
 /// The first bucket with at least this share of the values up to it.

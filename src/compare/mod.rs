@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`Samples`](crate::telemetry::Samples) | Mann-Whitney U, Brunner-Munzel, probability of superiority; by strata van Elteren | [`rank`] |
 //! | the same, for any difference | Kolmogorov-Smirnov | [`distribution`] |
+//! | the same, quantiles | order statistics, Harrell-Davis | [`quantile`] |
 //! | pairs of values | Wilcoxon's signed ranks | [`rank`] |
 //! | [`Counts`](crate::telemetry::Counts) | Miettinen-Nurminen, conditional mid-p | [`counts`] |
 //! | [`Events`](crate::telemetry::Events) | conditional binomial, score | [`events`] |
@@ -14,7 +15,7 @@
 //! | [`Moments`](crate::telemetry::Moments) | Welch | [`moments`] |
 //! | many metrics | Holm | [`multiplicity`] |
 //!
-//! The first six rows take each value, pair, request or event for independent of the others. What comes per interval goes to
+//! The first seven rows take each value, pair, request or event for independent of the others. What comes per interval goes to
 //! [`interval`], which does not.
 //!
 //! Each p value holds for **one** look at the data. Asking again as the data grow is another question.
@@ -28,6 +29,7 @@ pub mod interval;
 mod long_run;
 pub mod moments;
 pub mod multiplicity;
+pub mod quantile;
 pub mod question;
 pub mod rank;
 pub mod ratio;

@@ -3,9 +3,10 @@
 use crate::{
     arm::Arms,
     compare::{
-        histogram::{self, QuantileShift},
+        histogram,
         interval::{self, Basis, Tested},
         moments,
+        quantile::{self, QuantileShift},
         question::Boundary,
         series::{self, Aligned},
     },
@@ -41,12 +42,22 @@ pub(super) struct Evidence {
     pub(super) unequal_load: bool,
 }
 
-/// Of a histogram, what its edges alone tell of the quantile beyond which values are counted.
-fn quantile_shift(metric: &Metric, observed: &Observed) -> Result<Option<QuantileShift>, Error> {
-    match (observed, metric.ask) {
-        (Observed::Histogram(intervals), Ask::Exceedance(Threshold::Quantile(quantile))) => {
+/// The quantile beyond which values are counted: of a histogram what its edges alone tell, of independent values by order
+/// statistics. For a shift it is the median.
+fn quantile_shift(metric: &Metric, observed: &Observed, level: f64) -> Result<Option<QuantileShift>, Error> {
+    let quantile = match metric.ask {
+        Ask::Exceedance(Threshold::Quantile(quantile)) => quantile,
+        Ask::Shift => 0.5,
+        _ => return Ok(None),
+    };
+    match observed {
+        Observed::Histogram(intervals) => {
             let all = interval::buckets(intervals.arms())?;
             histogram::quantile_shift(all.pooled(), quantile).map(Some)
+        }
+        Observed::Samples(intervals) if intervals.arms().len() == 1 => {
+            let all = interval::samples(intervals.arms())?;
+            quantile::quantile_shift(all.pooled(), quantile, level).map(Some)
         }
         _ => Ok(None),
     }
@@ -89,7 +100,7 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
         effects: Vec::new(),
         answers,
         bounds: None,
-        quantile_shift: None,
+        quantile_shift: quantile_shift(metric, observed, level)?,
         bucket_ratio: None,
         coarse: false,
         intervals: None,
@@ -103,7 +114,6 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
         Asked::Share { shares, threshold, .. } => {
             evidence.effects = shares.effects(level)?.to_vec();
             evidence.threshold = *threshold;
-            evidence.quantile_shift = quantile_shift(metric, observed)?;
             let names = ["Miettinen-Nurminen score test; conditional binomial, mid-p", "Mantel-Haenszel"];
             evidence.rests(&shares.sides(equality(metric))?, names, "requests", shares.dropped());
             evidence.dates(observed);
@@ -118,7 +128,6 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
             let arms = buckets.pooled();
             let rank = histogram::mann_whitney(arms)?;
             evidence.bounds = Some(rank.bounds);
-            evidence.quantile_shift = Some(histogram::quantile_shift(arms, 0.5)?);
             evidence.bucket_ratio = histogram::resolution(arms)?;
             evidence.effects = vec![buckets.superiority(level)?];
             let equal = buckets.sides(Boundary::Superiority(0.5))?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     arm::{Arm, Arms},
-    compare::histogram::QuantileShift,
+    compare::quantile::QuantileShift,
     error::{Error, ErrorKind},
     evidence::{Effect, Guarantee, Interval, Margin, PValue, twelve_digits},
     telemetry::Quality,
@@ -216,7 +216,8 @@ pub struct Assessment {
     /// Of a histogram: the least and greatest probability of superiority that the values in the buckets could have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<Interval>,
-    /// Of a histogram: where the median, or the quantile that was asked for, lies in each arm, and how far apart the two can be.
+    /// Where the median, or the quantile that was asked for, lies in each arm, and how far apart the two can be: of a histogram by
+    /// the edges of its buckets, of values without intervals by order statistics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantile_shift: Option<QuantileShift>,
     /// Of a histogram: upper over lower edge of the bucket of the median.

@@ -5,7 +5,7 @@ use serinus::compare::rank::mann_whitney;
 use serinus::synth::{Noise, Random};
 use serinus::{Arms, telemetry::Samples};
 
-use crate::calibrate::{Claim, calibrate_all};
+use crate::calibrate::{Claim, calibrate_all, covers};
 
 /// One-sided and two-sided at 5 % and 1 %, on the same data.
 fn levels(name: &str, n: Arms<usize>, draw: impl Fn(usize, &mut Random) -> Vec<f64>) {
@@ -86,6 +86,25 @@ fn kolmogorov_and_smirnov() {
             let arms = Arms { baseline: m, canary: n }.map(|n| Samples::new(draw(n, random)).unwrap());
             let test = kolmogorov_smirnov(arms.as_ref());
             [test.p, test.sides.greater, test.sides.less].map(|p| p.value() <= 0.05)
+        });
+    }
+}
+
+/// Limits from order statistics hold whatever the distribution.
+#[test]
+fn quantiles_are_covered() {
+    use serinus::compare::quantile::{quantile_interval, quantile_shift};
+    for (n, q) in [(20, 0.5), (60, 0.9), (400, 0.95), (1000, 0.99)] {
+        // The quantile of the exponential distribution.
+        let truth = -(1.0_f64 - q).ln();
+        let draw =
+            |random: &mut Random| Samples::new((0..n).map(|_| random.exponential()).collect()).unwrap();
+        covers(&format!("quantile {q} of {n} values, 90 %"), 0.9, |random| {
+            quantile_interval(&draw(random), q, 0.9).unwrap().contains(truth)
+        });
+        covers(&format!("difference of quantiles {q} of {n} values, 90 %"), 0.9, |random| {
+            let arms = Arms { baseline: draw(random), canary: draw(random) };
+            quantile_shift(arms.as_ref(), q, 0.9).unwrap().difference.contains(0.0)
         });
     }
 }
