@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use serinus::compare::distribution::{KolmogorovSmirnovMethod, kolmogorov_smirnov_with};
 use serinus::compare::rank::{
     BrunnerMunzelBasis, BrunnerMunzelMethod, MannWhitneyOptions, Method, PairedDifferences,
     SignedRankOptions, brunner_munzel_with, mann_whitney, mann_whitney_with, paired_shift_with, shift,
@@ -27,6 +28,9 @@ const EXACT: f64 = 0.0;
 const CLOSED_FORM: f64 = 1e-12;
 const PEER_ROUNDED: f64 = 1e-13;
 const ROOT: f64 = 1e-9;
+/// Absolute: R's and scipy's exact p are one less a sum, R's limit is a series to some 1e-6.
+const R_SMIRNOV: f64 = 2e-12;
+const R_KOLMOGOROV: f64 = 1e-5;
 /// Absolute.
 const R_ROOT: f64 = 1e-4;
 /// scipy's tail of Student's distribution.
@@ -244,6 +248,7 @@ fn rank(case: &Case) -> Verdict {
         "cliff_delta_ci" => superiority_interval(case),
         "brunnermunzel" => brunner_munzel_case(case),
         "welch_t" => welch(case),
+        "ks_2samp" => largest_distance(case),
         "u_cdf" => null_distribution(case),
         "u_quantile" => null_quantiles(case),
         _ => Ok(Outcome::NotBuilt),
@@ -353,6 +358,45 @@ fn wilcox_interval(case: &Case) -> Verdict {
     }
     let middle = if low == high { low } else { low / 2.0 + high / 2.0 };
     same("shift", effect.estimate.unwrap_or(f64::NAN), middle, EXACT)?;
+    Ok(Outcome::Agrees)
+}
+
+/// The test of Kolmogorov and Smirnov. R's exact p is conditional on ties, as ours, but for the alternative "less" it asks of the
+/// arrangements how far the first distribution function is above, not below; without ties that is as likely, with ties not
+/// (`tests/distribution.rs` enumerates). scipy's ignores ties and is no smaller; its asymptotic p is of another approximation,
+/// where D alone is compared.
+fn largest_distance(case: &Case) -> Verdict {
+    let arms = case.arms()?;
+    let text = |field: &str| case.param(field).as_str();
+    let asked = text("method").ok_or("no method")?;
+    let exact = asked.starts_with("exact");
+    let method = if exact { KolmogorovSmirnovMethod::Exact } else { KolmogorovSmirnovMethod::Limit };
+    let test = kolmogorov_smirnov_with(arms.as_ref(), method);
+    // scipy's and R's "greater": the first distribution function is above, the first values are smaller.
+    let (p, above) = match text("alternative").or(text("alternative_R")) {
+        Some("greater") => (test.sides.less, Some(true)),
+        Some("less") => (test.sides.greater, Some(false)),
+        _ => (test.p, None),
+    };
+    if case.records_no_number() {
+        return policy_holds(test.d == 0.0, p);
+    }
+    if above.is_none() {
+        close("D", test.d, case.expect("D")?, CLOSED_FORM, 1.0)?;
+    }
+    let expected = case.expect("p")?;
+    let from_r = case.text("tool").starts_with('R');
+    let ties = mann_whitney(arms.as_ref()).ties;
+    match (exact, from_r) {
+        (true, true) if ties && above == Some(false) => return Ok(Outcome::Policy),
+        (true, true) => close("p", p.value(), expected, R_SMIRNOV, 1.0)?,
+        (true, false) if !ties => same("p", p.value(), expected, CLOSED_FORM)?,
+        (true, false) if p.value() <= expected + R_SMIRNOV => return Ok(Outcome::Policy),
+        (true, false) => return Err(format!("p = {p}, more than scipy's {expected} without ties")),
+        (false, true) if above.is_some() => close("p", p.value(), expected, CLOSED_FORM, 1.0)?,
+        (false, true) => close("p", p.value(), expected, R_KOLMOGOROV, 1.0)?,
+        (false, false) => return Ok(Outcome::Policy),
+    }
     Ok(Outcome::Agrees)
 }
 

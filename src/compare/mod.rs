@@ -3,6 +3,7 @@
 //! | telemetry | method | module |
 //! |---|---|---|
 //! | [`Samples`](crate::telemetry::Samples) | Mann-Whitney U, Brunner-Munzel, probability of superiority; by strata van Elteren | [`rank`] |
+//! | the same, for any difference | Kolmogorov-Smirnov | [`distribution`] |
 //! | pairs of values | Wilcoxon's signed ranks | [`rank`] |
 //! | [`Counts`](crate::telemetry::Counts) | Miettinen-Nurminen, conditional mid-p | [`counts`] |
 //! | [`Events`](crate::telemetry::Events) | conditional binomial, score | [`events`] |
@@ -13,12 +14,13 @@
 //! | [`Moments`](crate::telemetry::Moments) | Welch | [`moments`] |
 //! | many metrics | Holm | [`multiplicity`] |
 //!
-//! The first five rows take each value, pair, request or event for independent of the others. What comes per interval goes to
+//! The first six rows take each value, pair, request or event for independent of the others. What comes per interval goes to
 //! [`interval`], which does not.
 //!
 //! Each p value holds for **one** look at the data. Asking again as the data grow is another question.
 
 pub mod counts;
+pub mod distribution;
 pub mod events;
 pub mod exceedance;
 pub mod histogram;

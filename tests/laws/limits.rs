@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serinus::{
     Arms, ErrorKind, PValue,
     compare::{
+        distribution::kolmogorov_smirnov,
         question::{Boundary, Sides},
         rank::{self, MannWhitneyOptions, Method},
     },
@@ -84,6 +85,7 @@ fn the_ends_of_what_a_float_holds() {
         let theta = |arms: &Arms<Samples>| rank::superiority(arms.as_ref(), level).unwrap();
         prop_assert_eq!(theta(&arms), theta(&ranks));
         prop_assert_eq!(rank::brunner_munzel(arms.as_ref()), rank::brunner_munzel(ranks.as_ref()));
+        prop_assert_eq!(kolmogorov_smirnov(arms.as_ref()), kolmogorov_smirnov(ranks.as_ref()));
 
         // Differences that are undefined may be anything; the estimate is there if it is the same and finite at both ends.
         let middle = |undefined: f64, entry: fn(f64, f64) -> f64, centre: fn(f64, f64) -> f64| {

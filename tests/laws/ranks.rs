@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use serinus::{
     Arms, PValue,
     compare::{
-        counts, events,
+        counts,
+        distribution::kolmogorov_smirnov,
+        events,
         question::{Boundary, Sides},
         rank::{self, MannWhitneyOptions, Method, PairedDifferences},
     },
@@ -25,7 +27,7 @@ fn increasing_functions_and_the_order_of_arrival_change_nothing() {
         let tests = |arms: &Arms<Samples>| {
             let arms = arms.as_ref();
             let levels = (rank::superiority(arms, 0.9).unwrap(), rank::superiority_sides(arms, 0.4));
-            (rank::mann_whitney(arms), rank::brunner_munzel(arms), levels)
+            (rank::mann_whitney(arms), rank::brunner_munzel(arms), kolmogorov_smirnov(arms), levels)
         };
         let plain = tests(&arms);
         tally.count(if plain.0.ties { "ties" } else { "no ties" });
@@ -114,6 +116,7 @@ fn values_that_come_k_times_have_the_same_effects() {
         let (one, many) = (arms.as_ref(), more.as_ref());
         let theta = |arms| rank::superiority(arms, 0.9).unwrap().estimate.unwrap();
         prop_assert!((theta(one) - theta(many)).abs() < 1e-15);
+        prop_assert!((kolmogorov_smirnov(one).d - kolmogorov_smirnov(many).d).abs() < 1e-15);
         prop_assert_eq!(rank::shift(one, 0.9).unwrap().estimate, rank::shift(many, 0.9).unwrap().estimate);
         let ratio = |arms| rank::scale_ratio(arms, 0.9).unwrap().estimate;
         prop_assert_eq!(ratio(one), ratio(many));

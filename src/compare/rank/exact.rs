@@ -20,9 +20,9 @@ use crate::arm::Arms;
 use super::merge::{Pooled, Ranking};
 
 /// Steps that the automatic choice affords: some milliseconds.
-pub(super) const AUTOMATIC_STEPS: u128 = 8_000_000;
+pub(in crate::compare) const AUTOMATIC_STEPS: u128 = 8_000_000;
 /// Steps that are affordable when the exact test is asked for by name.
-pub(super) const REQUESTED_STEPS: u128 = 200_000_000;
+pub(in crate::compare) const REQUESTED_STEPS: u128 = 200_000_000;
 /// Cells of the largest table.
 const CELLS: u128 = 8_000_000;
 /// Below this the arrangements are counted in integers.

@@ -111,8 +111,8 @@ pub(in crate::compare) struct Ranking {
     /// The sum of squares of an arm's placements; a placement is 2 for each value of the other arm that is smaller, 1
     /// for each equal one.
     pub(super) squared_placements: Arms<u128>,
-    /// n m times the largest distance between the arms' distribution functions (Kolmogorov and Smirnov's D).
-    pub(super) furthest: u128,
+    /// n m times the most by which an arm's distribution function is above the other's (Kolmogorov and Smirnov's D).
+    pub(super) above: Arms<u128>,
 }
 
 impl Ranking {
@@ -134,18 +134,26 @@ impl Ranking {
             let apart = |count: u64, other: u64| u128::from(count) * u128::from(other);
             let (canary, baseline) =
                 (apart(lower.below.canary, n.baseline), apart(lower.below.baseline, n.canary));
-            ranking.furthest = ranking.furthest.max(canary.abs_diff(baseline));
+            ranking.above = Arms {
+                baseline: ranking.above.baseline.max(baseline.saturating_sub(canary)),
+                canary: ranking.above.canary.max(canary.saturating_sub(baseline)),
+            };
         }
         Ranking { twice_u: lower.twice_u, squared_placements: lower.squares, ..ranking }
     }
 
     fn new(n: Arms<u64>) -> Ranking {
         let none = Arms { baseline: 0, canary: 0 };
-        Ranking { n, twice_u: 0, ties: 0, all_tied: false, squared_placements: none, furthest: 0 }
+        Ranking { n, twice_u: 0, ties: 0, all_tied: false, squared_placements: none, above: none }
     }
 
     pub(in crate::compare) fn sizes(&self) -> Arms<u64> {
         self.n
+    }
+
+    /// n m times the most by which each arm's distribution function is above the other's.
+    pub(in crate::compare) fn above(&self) -> Arms<u128> {
+        self.above
     }
 
     pub(in crate::compare) fn twice_u(&self) -> u128 {
@@ -233,10 +241,26 @@ fn untied(pooled: &Pooled<'_, impl Fn(f64) -> f64>) -> Option<Ranking> {
             baseline: squares.baseline + 4 * walk.carried.baseline,
             canary: squares.canary + 4 * walk.carried.canary,
         };
-        let apart = walk.most.unsigned_abs().max(walk.least.unsigned_abs());
-        ranking.furthest = ranking.furthest.max(u128::from(apart));
+        ranking.above = Arms {
+            baseline: ranking.above.baseline.max(walk.least.unsigned_abs().into()),
+            canary: ranking.above.canary.max(walk.most.unsigned_abs().into()),
+        };
     }
     Some(ranking)
+}
+
+/// Whether a group of equal values ends after so many of the pooled values.
+pub(in crate::compare) fn group_ends(arms: Arms<&Samples>) -> Vec<bool> {
+    let pooled = Pooled::new(arms, |v| v);
+    let mut ends = vec![false; arms.canary.sorted().len() + arms.baseline.sorted().len() + 1];
+    let mut at = 0;
+    for group in pooled.groups() {
+        at += group.size();
+        if let Some(end) = usize::try_from(at).ok().and_then(|at| ends.get_mut(at)) {
+            *end = true;
+        }
+    }
+    ends
 }
 
 /// How many of the smallest `count` pooled values are the canary's, and how many the baseline's.
@@ -366,14 +390,19 @@ mod tests {
         }
     }
 
-    /// n m times the largest distance between the arms' distribution functions, looked for at every value.
-    fn furthest(arms: Arms<&Samples>) -> u128 {
+    /// n m times how far an arm's distribution function rises above the other's, looked for at every value.
+    fn above(arms: Arms<&Samples>) -> Arms<u128> {
         let up_to = |arm: &Samples, v: f64| arm.sorted().partition_point(|x| *x <= v) as u128;
-        let sizes = arms.map(|arm| u128::from(arm.len()));
-        let apart = |v: &f64| {
-            (up_to(arms.canary, *v) * sizes.baseline).abs_diff(up_to(arms.baseline, *v) * sizes.canary)
+        let most = |one: &Samples, other: &Samples| {
+            let all = one.sorted().iter().chain(other.sorted());
+            let above = all.map(|&v| {
+                let (one, other) =
+                    (up_to(one, v) * u128::from(other.len()), up_to(other, v) * u128::from(one.len()));
+                one.saturating_sub(other)
+            });
+            above.max().unwrap_or(0)
         };
-        arms.canary.sorted().iter().chain(arms.baseline.sorted()).map(apart).max().unwrap_or(0)
+        Arms { baseline: most(arms.baseline, arms.canary), canary: most(arms.canary, arms.baseline) }
     }
 
     proptest! {
@@ -395,19 +424,19 @@ mod tests {
                 Samples::new(draws.collect()).unwrap()
             };
             let arms = Arms { canary: arm(sizes.0, f64::from(apart)), baseline: arm(sizes.1, 0.0) };
-            let of = |arms: &Arms<Samples>| Ranking::of(arms.as_ref()).furthest;
-            let expected = furthest(arms.as_ref());
+            let of = |arms: &Arms<Samples>| Ranking::of(arms.as_ref()).above;
+            let expected = above(arms.as_ref());
             prop_assert_eq!(of(&arms), expected);
-            prop_assert_eq!(by_groups(arms.as_ref()).furthest, expected);
-            prop_assert_eq!(of(&arms.clone().swapped()), expected);
-            // Order alone counts, in either direction; each value k times makes k^2 times as many pairs.
+            prop_assert_eq!(by_groups(arms.as_ref()).above, expected);
+            prop_assert_eq!(of(&arms.clone().swapped()), expected.swapped());
+            // Order alone counts, and turning it exchanges the sides; each value k times makes k^2 times as many pairs.
             let mapped = |f: fn(f64) -> f64| {
                 arms.as_ref().map(|arm| Samples::new(arm.sorted().iter().map(|v| f(*v)).collect()).unwrap())
             };
             prop_assert_eq!(of(&mapped(|v| v * 1024.0)), expected);
-            prop_assert_eq!(of(&mapped(|v| 4e9 - v)), expected);
+            prop_assert_eq!(of(&mapped(|v| 4e9 - v)), expected.swapped());
             let repeated = arms.as_ref().map(|arm| Samples::new(arm.sorted().repeat(k)).unwrap());
-            prop_assert_eq!(of(&repeated), expected * (k * k) as u128);
+            prop_assert_eq!(of(&repeated), expected.map(|above| above * (k * k) as u128));
         }
     }
 

@@ -1,0 +1,170 @@
+//! Whole distributions: is anything different between the arms, be it place, spread or shape?
+//!
+//! The two-sample test of Kolmogorov (1933) and Smirnov (1939): with the arms' distribution functions F and G, n and m values,
+//! `D = max |F - G|`. Under the null hypothesis that both arms draw from one distribution every arrangement of the pooled
+//! values over the arms is equally likely. An arrangement is a path on a grid from (0, 0) to (n, m), one step a value, and D
+//! is at least what was observed if the path reaches a point with `|i/n - j/m| >= D` at the end of a group of equal values.
+//!
+//! **Exact**, conditional on ties (Schroeer and Trenkler 1995): the probability P(i, j) that a path to (i, j) has reached such a
+//! point is 1 there, and elsewhere `(i P(i-1, j) + j P(i, j-1)) / (i + j)`, since the last step is one of i and j. Positive terms
+//! only, so that a small p keeps its digits; n m steps. scipy's exact p ignores ties and is then too large.
+//!
+//! **Asymptotic**: `p = 2 sum_{k>=1} (-1)^(k-1) exp(-2 k^2 x^2)`, `x = D sqrt(n m / (n + m))`, and one-sided `exp(-2 x^2)`. With
+//! ties it is too large.
+//!
+//! Assumes independent values. Not for a shift, which [`mann_whitney`](super::rank::mann_whitney) finds with fewer values, nor for
+//! a tail, which [`exceedance`](super::exceedance) asks for: D is largest in the middle.
+
+use crate::arm::Arms;
+use crate::compare::question::Sides;
+use crate::compare::rank::{AUTOMATIC_STEPS, REQUESTED_STEPS, Ranking, group_ends};
+use crate::evidence::PValue;
+use crate::telemetry::Samples;
+
+/// Where the null distribution of D comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KolmogorovSmirnovMethod {
+    /// All arrangements of the values over the arms, ties included.
+    Exact,
+    /// The limit of large arms without ties.
+    Limit,
+}
+
+/// What the Kolmogorov-Smirnov test says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+#[must_use]
+pub struct KolmogorovSmirnov {
+    /// The largest distance between the distribution functions, in either direction.
+    pub d: f64,
+    /// The number of values.
+    pub n: Arms<u64>,
+    /// The distribution that was used.
+    pub method: KolmogorovSmirnovMethod,
+    /// p value of D, against "the arms are equally distributed".
+    pub p: PValue,
+    /// `greater`: p value of `max (G - F)`, which is large where the canary's values are the larger; `less` the other way.
+    pub sides: Sides,
+}
+
+/// Whether the arms are differently distributed: exact where n m is at most 8 million, else in the limit of large arms.
+///
+/// ```
+/// use serinus::{Arms, compare::distribution::kolmogorov_smirnov, telemetry::Samples};
+/// let arms = Arms {
+///     baseline: Samples::new(vec![20.0, 11.0, 17.0, 12.0])?,
+///     canary: Samples::new(vec![19.0, 22.0, 16.0, 29.0, 24.0])?,
+/// };
+/// let test = kolmogorov_smirnov(arms.as_ref());
+/// assert!((test.d - 0.6).abs() < 1e-15);
+/// assert!((test.p.value() - 2.0 / 7.0).abs() < 1e-14);
+/// assert!((test.sides.greater.value() - 1.0 / 7.0).abs() < 1e-14);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn kolmogorov_smirnov(arms: Arms<&Samples>) -> KolmogorovSmirnov {
+    compare(arms, AUTOMATIC_STEPS)
+}
+
+/// [`kolmogorov_smirnov`] with the distribution of choice. The exact one is kept to up to 2e8 steps, and to p values above
+/// 1e-290; beyond that the limit answers, which is larger there. [`KolmogorovSmirnov::method`] says which it was.
+///
+/// ```
+/// use serinus::{Arms, telemetry::Samples};
+/// use serinus::compare::distribution::{KolmogorovSmirnovMethod, kolmogorov_smirnov_with};
+/// let arm = |from: i32| Samples::new((from..from + 40).map(f64::from).collect());
+/// let arms = Arms { baseline: arm(0)?, canary: arm(10)? };
+/// let test = kolmogorov_smirnov_with(arms.as_ref(), KolmogorovSmirnovMethod::Limit);
+/// // D = 1/4, x^2 = 20/16
+/// let terms = [(-2.5_f64).exp(), -(-10.0_f64).exp(), (-22.5_f64).exp()];
+/// assert!((test.p.value() - 2.0 * terms.iter().sum::<f64>()).abs() < 1e-15);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn kolmogorov_smirnov_with(arms: Arms<&Samples>, method: KolmogorovSmirnovMethod) -> KolmogorovSmirnov {
+    compare(arms, if method == KolmogorovSmirnovMethod::Exact { REQUESTED_STEPS } else { 0 })
+}
+
+fn compare(arms: Arms<&Samples>, steps: u128) -> KolmogorovSmirnov {
+    let ranking = Ranking::of(arms);
+    let n = ranking.sizes();
+    let pairs = u128::from(n.baseline) * u128::from(n.canary);
+    // Of F, the canary's, above G, and below.
+    let Arms { canary: above, baseline: below } = ranking.above();
+    let furthest = above.max(below);
+    let exact = if pairs <= steps { exact(arms, [furthest, below, above]) } else { None };
+    let (method, [both, greater, less]) = match exact {
+        Some(p) => (KolmogorovSmirnovMethod::Exact, p.map(|p| PValue::saturating(libm::log(p)))),
+        None => {
+            // x^2, with D as furthest / (n m)
+            let square = |apart: u128| {
+                let apart = apart as f64;
+                apart / (n.baseline as f64 * n.canary as f64) * (apart / (n.baseline + n.canary) as f64)
+            };
+            let one = |apart: u128| PValue::saturating(-2.0 * square(apart));
+            let both = PValue::saturating(ln_kolmogorov(libm::sqrt(square(furthest))));
+            (KolmogorovSmirnovMethod::Limit, [both, one(below), one(above)])
+        }
+    };
+    KolmogorovSmirnov {
+        d: furthest as f64 / pairs as f64,
+        n,
+        method,
+        p: both,
+        sides: Sides { greater, less },
+    }
+}
+
+/// The smallest p that a float holds with all its digits, and some room.
+const LEAST: f64 = 1e-290;
+
+/// The probabilities that F and G come so far apart, that G comes so far above F, and F above G; distances times n m.
+fn exact(arms: Arms<&Samples>, apart: [u128; 3]) -> Option<[f64; 3]> {
+    let ends = group_ends(arms);
+    let (n, m) = (arms.canary.sorted().len(), arms.baseline.sorted().len());
+    let far = |i: usize, j: usize| (i as i128 * m as i128) - (j as i128 * n as i128);
+    let [both, below, above] = apart.map(|apart| i128::try_from(apart).unwrap_or(i128::MAX));
+    let p = [
+        reached(n, m, &ends, |i, j| far(i, j).abs() >= both),
+        reached(n, m, &ends, |i, j| -far(i, j) >= below),
+        reached(n, m, &ends, |i, j| far(i, j) >= above),
+    ];
+    p.iter().all(|p| *p > LEAST).then_some(p)
+}
+
+/// The probability that a path to (n, m) reaches a point that is far at the end of a group.
+fn reached(n: usize, m: usize, ends: &[bool], is_far: impl Fn(usize, usize) -> bool) -> f64 {
+    let is_reached = |i: usize, j: usize| ends.get(i + j).copied().unwrap_or(false) && is_far(i, j);
+    let mut row = vec![0.0; m + 1];
+    for i in 0..=n {
+        let mut left = 0.0;
+        for (j, p) in row.iter_mut().enumerate() {
+            left = if is_reached(i, j) {
+                1.0
+            } else if i + j == 0 {
+                0.0
+            } else {
+                (i as f64 * *p + j as f64 * left) / (i + j) as f64
+            };
+            *p = left;
+        }
+    }
+    row.last().copied().unwrap_or(1.0)
+}
+
+/// The logarithm of `2 sum_{k>=1} (-1)^(k-1) exp(-2 k^2 x^2)`. Where x is small its complement converges faster:
+/// `sqrt(2 pi) / x sum_{k>=1} exp(-(2k-1)^2 pi^2 / (8 x^2))`.
+fn ln_kolmogorov(x: f64) -> f64 {
+    use core::f64::consts::{LN_2, PI};
+    if x <= 0.0 {
+        return 0.0;
+    }
+    if x < 1.0 {
+        let unit = PI * PI / (8.0 * x * x);
+        let sum: f64 = (0..4).map(|k| libm::exp(-f64::from((2 * k + 1) * (2 * k + 1)) * unit)).sum();
+        return libm::log1p(-libm::sqrt(2.0 * PI) / x * sum);
+    }
+    let square = 2.0 * x * x;
+    // What the terms from the second on are of the first.
+    let term = |k: i32| libm::exp(-f64::from(k * k - 1) * square);
+    LN_2 - square + libm::log1p(-term(2) + term(3) - term(4) + term(5))
+}
