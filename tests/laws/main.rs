@@ -4,6 +4,7 @@
 mod fuzz;
 mod intervals;
 mod judge;
+mod limits;
 mod methods;
 mod ranks;
 mod world;

@@ -319,7 +319,8 @@ impl Walk {
         self.squares.baseline += i.wrapping_mul(i) & !mask;
         self.i += usize::from(takes_canary);
         self.j += usize::from(!takes_canary);
-        let apart = (self.i * baseline.len()) as i64 - (self.j * canary.len()) as i64;
+        // In 64 bits wherever a usize has 32.
+        let apart = self.i as i64 * baseline.len() as i64 - self.j as i64 * canary.len() as i64;
         self.most = self.most.max(apart);
         self.least = self.least.min(apart);
     }
@@ -333,7 +334,9 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pooled, Ranking, take_equal};
+    use proptest::prelude::*;
+
+    use super::{BLOCK, LARGEST, Pooled, Ranking, take_equal};
     use crate::arm::Arms;
     use crate::telemetry::Samples;
 
@@ -345,6 +348,8 @@ mod tests {
     fn untied(arms: Arms<&Samples>) -> Option<Ranking> {
         super::untied(&Pooled::new(arms, |v| v))
     }
+
+    const _: () = assert!((LARGEST as u128).pow(2) * BLOCK as u128 <= u64::MAX as u128);
 
     #[test]
     fn both_ways_through_untied_arms_agree() {
@@ -385,28 +390,53 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_largest_distance_is_that_of_the_distribution_functions() {
-        let mut state = 11_u64;
-        let mut draw = |distinct: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            ((state >> 33) % distinct) as f64
+    /// n m times how far an arm's distribution function rises above the other's, looked for at every value.
+    fn above(arms: Arms<&Samples>) -> Arms<u128> {
+        let up_to = |arm: &Samples, v: f64| arm.sorted().partition_point(|x| *x <= v) as u128;
+        let most = |one: &Samples, other: &Samples| {
+            let all = one.sorted().iter().chain(other.sorted());
+            let above = all.map(|&v| {
+                let (one, other) =
+                    (up_to(one, v) * u128::from(other.len()), up_to(other, v) * u128::from(one.len()));
+                one.saturating_sub(other)
+            });
+            above.max().unwrap_or(0)
         };
-        for (n, m, distinct) in [(1, 1, 2), (5, 9, 4), (30, 7, 1 << 30), (7, 30, 6), (40, 40, 1 << 30)] {
-            let canary = Samples::new((0..n).map(|_| draw(distinct)).collect()).unwrap();
-            let baseline = Samples::new((0..m).map(|_| draw(distinct)).collect()).unwrap();
-            let up_to = |arm: &Samples, v: f64| arm.sorted().iter().filter(|x| **x <= v).count() as i128;
-            let all = canary.sorted().iter().chain(baseline.sorted());
-            let apart: Vec<i128> = all
-                .map(|&v| {
-                    up_to(&canary, v) * i128::from(baseline.len()) - up_to(&baseline, v) * i128::from(n)
-                })
-                .collect();
-            let arms = Arms { canary: &canary, baseline: &baseline };
-            let (most, least) = (apart.iter().max().unwrap(), apart.iter().min().unwrap());
-            let expected = Arms { canary: most.unsigned_abs(), baseline: least.unsigned_abs() };
-            assert_eq!(Ranking::of(arms).above, expected);
-            assert_eq!(Ranking::of(arms.swapped()).above, expected.swapped());
+        Arms { baseline: most(arms.baseline, arms.canary), canary: most(arms.canary, arms.baseline) }
+    }
+
+    proptest! {
+        #[test]
+        fn the_largest_distance_is_that_of_the_distribution_functions(
+            // Of more values than a block has, and few.
+            (sizes, distinct) in ((1..700_usize, 1..700_usize), prop_oneof![2..9_u32, Just(1 << 30)]),
+            seed in any::<u64>(),
+            // Whole, as the values are: ties stay ties.
+            apart in prop_oneof![Just(0), -2_000_000_000..2_000_000_000],
+            k in 2..4_usize,
+        ) {
+            let mut state = seed;
+            let mut arm = |size: usize, apart: f64| {
+                let draws = (0..size).map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    ((state >> 33) % u64::from(distinct)) as f64 + apart
+                });
+                Samples::new(draws.collect()).unwrap()
+            };
+            let arms = Arms { canary: arm(sizes.0, f64::from(apart)), baseline: arm(sizes.1, 0.0) };
+            let of = |arms: &Arms<Samples>| Ranking::of(arms.as_ref()).above;
+            let expected = above(arms.as_ref());
+            prop_assert_eq!(of(&arms), expected);
+            prop_assert_eq!(by_groups(arms.as_ref()).above, expected);
+            prop_assert_eq!(of(&arms.clone().swapped()), expected.swapped());
+            // Order alone counts, and turning it exchanges the sides; each value k times makes k^2 times as many pairs.
+            let mapped = |f: fn(f64) -> f64| {
+                arms.as_ref().map(|arm| Samples::new(arm.sorted().iter().map(|v| f(*v)).collect()).unwrap())
+            };
+            prop_assert_eq!(of(&mapped(|v| v * 1024.0)), expected);
+            prop_assert_eq!(of(&mapped(|v| 4e9 - v)), expected.swapped());
+            let repeated = arms.as_ref().map(|arm| Samples::new(arm.sorted().repeat(k)).unwrap());
+            prop_assert_eq!(of(&repeated), expected.map(|above| above * (k * k) as u128));
         }
     }
 

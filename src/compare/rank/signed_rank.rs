@@ -160,7 +160,8 @@ pub struct SignedRank {
 /// more). When all differences are 0, p is 1.
 ///
 /// Zeros are dropped and counted in the result, as by R and scipy; what is tested then is the differences that are not
-/// 0, so that 3 positive ones say the same beside a thousand zeros.
+/// 0, so that 3 positive ones say the same beside a thousand zeros. The price is that the same amount added to all
+/// differences may raise p where some become 0 (Pratt 1959).
 ///
 /// ```
 /// use serinus::compare::rank::{Method, PairedDifferences, signed_rank};
