@@ -2,7 +2,8 @@
 //!
 //! `U_t` counts the pairs of interval t with the canary's value the larger, equal ones half;
 //! `theta = sum_t (U_t / n_t) / sum_t w_t`, `w_t = n_canary n_baseline / n_t`, `psi_t = (U_t/n_t - theta w_t) / sum w`. The test is on
-//! the scale of `ln(theta/(1 - theta))`, where the error is `se / (theta (1 - theta))`.
+//! the scale of `ln(theta/(1 - theta))`, where the error is `se / (theta (1 - theta))`. (Van Elteren's own weights are
+//! `1 / (n_t + 1)`, as in [`rank::van_elteren`](crate::compare::rank::van_elteren()); those of `1 / n_t` are what psi is a mean with.)
 //!
 //! The partner for independent requests is van Elteren's normal z: `sum_t (U_t - n_c n_b/2)/n_t` over the root of
 //! `sum_t n_c n_b (n_t + 1)/12 ties_t / n_t^2`, `ties_t = 1 - sum (k^3 - k)/(n_t^3 - n_t)` over groups of k equal values.
