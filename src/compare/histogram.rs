@@ -18,7 +18,7 @@
 //! evenly, once in the logarithm of the value and once in the value (evenly in the value where a bucket reaches to zero or
 //! below; the open bucket's stays where it is, tied with the other arm's), and the larger of the two p values counts. The
 //! guarantee is [`Guarantee::Model`](crate::Guarantee::Model). Spreading in the value alone would let safety pass too easily
-//! (theta off by 0.023 at edges 2:1).
+//! (theta off by 0.023 at edges 2:1). Values that are spread are not tied: the variance is that without ties.
 //! Where the bucket that holds the median is wider than 2:1 ([`resolution`], [`WIDEST`]) no spreading is near enough. There
 //! only pairs count whose order the edges alone tell, every other pair being taken for the contrary: no model, and only large
 //! differences show.
@@ -515,14 +515,11 @@ impl Ranked {
         }
     }
 
-    /// Mann-Whitney against theta = 1/2, with continuity correction.
+    /// Mann-Whitney against theta = 1/2, with continuity correction. Values that are spread within their buckets are not tied, so
+    /// that the variance is that without ties: the larger, and the same for every move.
     fn sides(&self) -> Sides {
         let pairs = self.n.baseline * self.n.canary;
-        let sd = libm::sqrt((self.n.baseline + self.n.canary + 1.0) / 12.0 / pairs * self.tie_factor);
-        // Rounding leaves about 1e-16 of the factor where all values are tied.
-        if self.tie_factor < 1e-12 {
-            return Sides::NOTHING;
-        }
+        let sd = libm::sqrt((self.n.baseline + self.n.canary + 1.0) / 12.0 / pairs);
         let (distance, half) = (self.theta - 0.5, 0.5 / pairs);
         Sides {
             greater: PValue::saturating(ln_normal_sf((distance - half) / sd)),
