@@ -42,7 +42,13 @@ fn buckets_are_tied_values() {
         let values = arms.as_ref().map(as_samples);
         let test = histogram::mann_whitney(arms.as_ref()).unwrap();
         let expected = rank::mann_whitney_with(values.as_ref(), &normal);
-        assert_eq!((test.theta, test.sides), (expected.theta, expected.sides));
+        assert_eq!(test.theta, expected.theta);
+        // Elsewhere few values lie around the most frequent one.
+        let pooled: Vec<u64> =
+            (0..buckets).map(|k| arms.baseline.counts()[k] + arms.canary.counts()[k]).collect();
+        if pooled.iter().all(|count| 2 * count <= pooled.iter().sum()) {
+            assert_eq!(test.sides, expected.sides);
+        }
         for null in [0.3, 0.5, 0.55] {
             assert_eq!(
                 histogram::sides(arms.as_ref(), Boundary::Superiority(null)).unwrap(),
@@ -61,7 +67,12 @@ fn buckets_are_tied_values() {
         assert_relative_eq!(test.bounds.high.unwrap(), (above + equal) / pairs, max_relative = 1e-13);
 
         let swapped = histogram::mann_whitney(arms.as_ref().swapped()).unwrap();
-        assert_eq!((swapped.sides.greater, swapped.sides.less), (test.sides.less, test.sides.greater));
+        // Around the most frequent value equal arms add up the same terms in another order.
+        for (found, expected) in
+            [(swapped.sides.greater, test.sides.less), (swapped.sides.less, test.sides.greater)]
+        {
+            assert_relative_eq!(found.ln(), expected.ln(), max_relative = 1e-12, epsilon = 1e-12);
+        }
         let repeated =
             arms.as_ref().map(|h| histogram(&edges, &h.counts().iter().map(|c| 7 * c).collect::<Vec<_>>()));
         assert_relative_eq!(
@@ -95,6 +106,64 @@ fn large_counts_say_what_small_ones_do_and_huge_ones_no_more() {
             assert!(theta.interval.contains(test.theta), "{exponent} {theta:?}");
         }
     }
+}
+
+/// Where most values are equal, against every arrangement counted: exact with few others, and near with many.
+#[test]
+fn around_the_most_frequent_value() {
+    let exact = MannWhitneyOptions { method: Some(Method::Exact), continuity: true };
+    let mut random = Random::new(7);
+    let edges: Vec<f64> = (1..9).map(f64::from).collect();
+    let mut compared = 0;
+    for round in 0..400 {
+        // Arms of like and unlike size, small enough that all arrangements can be counted.
+        let others = [2.0, 6.0, 14.0][round % 3];
+        let arms = Arms { baseline: 1.0, canary: [0.3, 1.0, 2.0][round / 3 % 3] }.map(|size| {
+            let mut counts: Vec<u64> = (0..9).map(|_| (random.uniform() * others * size) as u64).collect();
+            counts[round % 9] += (20.0 * size) as u64 + 9 * (others * size / 2.0) as u64;
+            histogram(&edges, &counts)
+        });
+        let values = arms.as_ref().map(as_samples);
+        if values.canary.len().min(values.baseline.len()) > 80 {
+            continue;
+        }
+        let expected = rank::mann_whitney_with(values.as_ref(), &exact);
+        let test = histogram::mann_whitney(arms.as_ref()).unwrap();
+        if expected.all_tied || expected.method != Method::Exact {
+            continue;
+        }
+        let pooled = |k: usize| arms.baseline.counts()[k] + arms.canary.counts()[k];
+        let few = (0..round % 9).map(pooled).sum::<u64>() <= 40
+            && (round % 9 + 1..9).map(pooled).sum::<u64>() <= 40;
+        for (found, expected) in
+            [(test.sides.greater, expected.sides.greater), (test.sides.less, expected.sides.less)]
+        {
+            compared += 1;
+            // Both count, up to rounding; ranks by the normal approximation err within one count of others.
+            let tolerance = if few { 1e-9 } else { 0.05 };
+            assert_relative_eq!(found.ln(), expected.ln(), max_relative = tolerance, epsilon = tolerance);
+        }
+    }
+    assert!(compared > 400, "{compared}");
+}
+
+/// 3 of 500 above 10,000 others: C(500, 3) / C(10500, 3) of all ways; the plain normal approximation says 5e-15.
+#[test]
+fn three_of_many_are_not_more_than_three() {
+    let arms = Arms { baseline: [10_000, 0], canary: [497, 3] }.map(|counts| histogram(&[1.0], &counts));
+    let expected = (500.0 * 499.0 * 498.0_f64 / (10_500.0 * 10_499.0 * 10_498.0)).ln();
+    let by_values = rank::mann_whitney(arms.as_ref().map(as_samples).as_ref());
+    assert_eq!(by_values.method, Method::Exact);
+    for sides in [histogram::mann_whitney(arms.as_ref()).unwrap().sides, by_values.sides] {
+        // Loader's expansions keep about 13 digits.
+        assert_relative_eq!(sides.greater.ln(), expected, max_relative = 1e-12);
+        assert_eq!(sides.less.value(), 1.0);
+    }
+    assert_relative_eq!(by_values.two_sided_by_distance.ln(), expected, max_relative = 1e-12);
+    // 2,000 of 500,000.
+    let many = Arms { baseline: [10_000_000, 0], canary: [498_000, 2_000] }.map(|c| histogram(&[1.0], &c));
+    let ln_p = histogram::mann_whitney(many.as_ref()).unwrap().sides.greater.ln();
+    assert!(ln_p < -2000.0 * 2.9 && ln_p > -2000.0 * 3.2, "{ln_p}");
 }
 
 #[test]

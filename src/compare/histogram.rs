@@ -30,7 +30,7 @@
 
 use super::counts::tail_of;
 use super::quantile::QuantileShift;
-use super::rank::{Ranking, TieGroup, normal_sides};
+use super::rank::{Ranking, TieGroup, around_mode, normal_sides};
 use crate::{
     arm::Arms,
     compare::question::{Boundary, Sides},
@@ -76,7 +76,13 @@ pub fn mann_whitney(arms: Arms<&Histogram>) -> Result<HistogramRank, Error> {
     let pairs = n.baseline as f64 * n.canary as f64;
     let theta = twice_u as f64 / (2.0 * pairs);
     let hidden = same as f64 / (2.0 * pairs);
-    let sides = if all_tied { Sides::NOTHING } else { normal_sides(n, twice_u, ties, true) };
+    let sides = if all_tied {
+        Sides::NOTHING
+    } else if let Some((exact, _)) = around_mode(n, twice_u, ties, groups(arms)) {
+        exact.sides()
+    } else {
+        normal_sides(n, twice_u, ties, true)
+    };
     Ok(HistogramRank { theta, bounds: Interval::new(theta - hidden, theta + hidden, 1.0), sides })
 }
 

@@ -189,7 +189,8 @@ fn groups_of_millions_are_counted() {
         ((1_321_123, 5_000), (1_321_123, 5_100), -1.830_579_063_944_607_6),
     ] {
         let arms = Arms { baseline: binary(baseline.0, baseline.1), canary: binary(canary.0, canary.1) };
-        let test = rank::mann_whitney(arms.as_ref());
+        let normal = MannWhitneyOptions { method: Some(Method::Normal), continuity: true };
+        let test = rank::mann_whitney_with(arms.as_ref(), &normal);
         assert_eq!(test.method, Method::Normal);
         assert!(close(test.sides.greater.ln(), ln_p), "{}", test.sides.greater.ln());
     }

@@ -16,6 +16,8 @@ use core::num::Wrapping;
 use core::ops::{Add, Sub};
 
 use crate::arm::Arms;
+use crate::compare::question::Sides;
+use crate::evidence::PValue;
 
 use super::merge::{Pooled, Ranking};
 
@@ -32,11 +34,17 @@ const MOST_ARRANGEMENTS: f64 = 1e300;
 
 /// Natural logarithms of exact p values for twice U, the canary's.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Exact {
+pub(in crate::compare) struct Exact {
     pub(super) ln_greater: f64,
     pub(super) ln_less: f64,
     /// P(|U - mean| >= what was observed).
     pub(super) ln_by_distance: f64,
+}
+
+impl Exact {
+    pub(in crate::compare) fn sides(&self) -> Sides {
+        Sides { greater: PValue::saturating(self.ln_greater), less: PValue::saturating(self.ln_less) }
+    }
 }
 
 /// The exact test, if it takes no more than `steps` and the arrangements can be counted.

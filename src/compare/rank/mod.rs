@@ -20,6 +20,7 @@
 //! distribution functions are apart. What each step costs is measured by `cargo bench --bench rank`, and against other
 //! libraries by `benches/peers/run`; COMPARE.md has the tables.
 
+mod around_mode;
 mod brunner_munzel;
 mod exact;
 mod mann_whitney;
@@ -31,6 +32,7 @@ mod signed_rank;
 mod stratified;
 mod superiority;
 
+pub(super) use around_mode::around_mode;
 pub use brunner_munzel::{
     BrunnerMunzel, BrunnerMunzelBasis, BrunnerMunzelMethod, brunner_munzel, brunner_munzel_with,
 };
