@@ -277,6 +277,8 @@ pub enum Measure {
     MeanRatio,
     /// The amount to add to the baseline's values that makes the arms equal in rank (Hodges and Lehmann 1963).
     Shift,
+    /// The middle of the differences between the canary's and the baseline's value of the same instant.
+    AlignedShift,
     /// The factor on the baseline's values that makes the arms equal in rank.
     ScaleRatio,
     /// Canary's slope minus baseline's, per minute.

@@ -4,7 +4,10 @@ use core::time::Duration;
 
 use serinus::compare::{
     question::{Boundary, Sides},
-    series::{Aligned, ENOUGH_EFFECTIVE, Level, STRICT_EFFECTIVE, align, level, trend},
+    series::{
+        Aligned, ENOUGH_EFFECTIVE, Level, STRICT_EFFECTIVE, align, aligned_shift, independent_shift,
+        independent_sides, instances, level, trend,
+    },
 };
 use serinus::synth::{Family, Noise, Random, Regression};
 use serinus::telemetry::{Point, Series};
@@ -142,6 +145,95 @@ fn trends() {
             let arms = memory(phi).draw(n, Regression::None, random);
             let arms = if walks { arms.map(walk) } else { arms };
             trend(&pairs(arms)).unwrap().sides(Boundary::Difference(0.0)).unwrap().greater.rejects(0.04)
+        });
+    }
+}
+
+/// What `independent_sides` buys and what it costs: a load that both arms share makes a part `shared` of the variance, the canary
+/// is 5 % higher, 60 pairs, one-sided at .0019, which is the false-alarm rate of Kayenta's judge.
+fn under_shared_load(shared: f64, own: Noise, more: f64, random: &mut Random) -> Aligned {
+    let load = Noise::Autoregressive { phi: 0.8 }.sequence(60, random);
+    let mut arm = |factor: f64| {
+        let own = own.sequence(60, random);
+        let value =
+            |(l, o): (&f64, f64)| factor * (100.0 + 20.0 * (shared.sqrt() * l + (1.0 - shared).sqrt() * o));
+        load.iter().zip(own).map(value).collect::<Vec<f64>>()
+    };
+    pairs(Arms { baseline: arm(1.0), canary: arm(1.0 + more) })
+}
+
+#[test]
+fn what_declared_independence_buys() {
+    const KAYENTA: f64 = 0.0019;
+    let greater = |sides: Sides, level| sides.greater.rejects(level);
+    for (shared, declared, robust) in [(0.8, 0.44, 0.07), (0.95, 0.98, 0.3)] {
+        let at = format!("{shared} of the variance shared, 5 % more, 60 pairs, greater at {KAYENTA}");
+        let (signed, aligned) =
+            (format!("power of the signed ranks, {at}"), format!("power of the aligned effect, {at}"));
+        calibrate_all([Claim::power(&signed, declared), Claim::power(&aligned, robust)], |random| {
+            let pairs = under_shared_load(shared, Noise::Normal, 0.05, random);
+            let boundary = Boundary::Difference(0.0);
+            let level = level(&pairs, boundary).unwrap();
+            [greater(independent_sides(&pairs, boundary).unwrap(), KAYENTA), greater(level.sides, KAYENTA)]
+        });
+    }
+}
+
+#[test]
+fn what_declared_independence_costs() {
+    for (name, own, signed_level) in
+        [("independent", Noise::Normal, 0.05), ("AR(.6)", Noise::Autoregressive { phi: 0.6 }, 0.21)]
+    {
+        let at = format!("{name} noise of its own, 60 pairs under a shared load, greater at .05");
+        let (signed, aligned) = (format!("signed ranks, {at}"), format!("aligned effect, {at}"));
+        calibrate_all([Claim::level(&signed, signed_level), Claim::level(&aligned, 0.05)], |random| {
+            let pairs = under_shared_load(0.8, own, 0.0, random);
+            let boundary = Boundary::Difference(0.0);
+            let signed = independent_sides(&pairs, boundary).unwrap();
+            [signed.greater.rejects(0.05), level(&pairs, boundary).unwrap().sides.greater.rejects(0.05)]
+        });
+    }
+}
+
+#[test]
+fn shifts_of_the_same_instants_are_covered() {
+    let ar6 = Noise::Autoregressive { phi: 0.6 };
+    for (name, family, n, level) in [
+        ("independent", Family::Own(Noise::Normal), 60, 0.95),
+        ("heavy tails", Family::Own(Noise::StudentT2), 60, 0.95),
+        ("AR(.6)", Family::Own(ar6), 60, 0.95),
+        ("AR(.6)", Family::Own(ar6), 300, 0.94),
+        ("shared shock, AR(.6)", SHOCK_WITH_MEMORY, 60, 0.95),
+    ] {
+        let text = format!("aligned shift, {name}, n = {n}, 95 %");
+        let independent = format!("signed ranks' shift, {name}, n = {n}, 95 %");
+        // Where neighbours resemble each other the shift of independent pairs is not what it says.
+        let declared = if name.contains("AR") { 0.6 } else { 0.95 };
+        calibrate_all([Claim::coverage(&text, level), Claim::coverage(&independent, declared)], |random| {
+            let pairs = pairs(family.draw(n, Regression::None, random));
+            let covers = |shift: serinus::Effect| shift.interval.contains(0.0);
+            let independent = independent_shift(&pairs, 0.95).unwrap();
+            [covers(aligned_shift(&pairs, 0.95).unwrap()), covers(independent)]
+        });
+    }
+}
+
+/// Pods that differ from each other by as much as their noise: `level` takes the difference for the canary's, instances do not.
+#[test]
+fn pods_are_units() {
+    for (baseline, canary) in [(3, 3), (6, 2), (4, 1), (1, 5)] {
+        let text = format!("instances, {baseline} v {canary}");
+        let texts = ["greater", "less"].map(|side| format!("{text}, {side} at .05"));
+        let covered = format!("{text}, 90 %");
+        let claims =
+            [Claim::level(&texts[0], 0.05), Claim::level(&texts[1], 0.05), Claim::coverage(&covered, 0.9)];
+        calibrate_all(claims, |random| {
+            let mut pods = |n: usize| (0..n).map(|_| 100.0 + 5.0 * random.normal()).collect();
+            let means = Arms { baseline: pods(baseline), canary: pods(canary) };
+            let pods = instances(means).unwrap().unwrap();
+            let sides = pods.sides(Boundary::Difference(0.0)).unwrap();
+            let effect = pods.difference(0.9).unwrap();
+            [sides.greater.rejects(0.05), sides.less.rejects(0.05), effect.interval.contains(0.0)]
         });
     }
 }

@@ -105,25 +105,25 @@ fn rank_of_limit(sorted: &[f64], tail: f64, options: &SignedRankOptions) -> Opti
 }
 
 /// The n (n + 1)/2 means of two differences, in order, without forming them.
-struct WalshMeans<'a> {
+pub(in crate::compare) struct WalshMeans<'a> {
     differences: &'a [f64],
     /// In ascending order too: a mean of x and -y rises with x and falls with y.
     negated: Vec<f64>,
 }
 
 impl<'a> WalshMeans<'a> {
-    fn of(differences: &'a [f64]) -> WalshMeans<'a> {
+    pub(in crate::compare) fn of(differences: &'a [f64]) -> WalshMeans<'a> {
         WalshMeans { differences, negated: differences.iter().rev().map(|d| -d).collect() }
     }
 
-    fn count(&self) -> u128 {
+    pub(in crate::compare) fn count(&self) -> u128 {
         let n = self.differences.len() as u128;
         n * (n + 1) / 2
     }
 
     /// Of two ranks, from 1, of which the second is the first or the next; a mean of opposite infinities counts as
     /// `undefined`.
-    fn smallest(&self, first: u128, last: u128, undefined: f64) -> (f64, f64) {
+    pub(in crate::compare) fn smallest(&self, first: u128, last: u128, undefined: f64) -> (f64, f64) {
         let entry = |x: f64, y: f64| {
             let mean = mean_of(x, -y);
             if mean.is_nan() { undefined } else { mean }
@@ -132,7 +132,7 @@ impl<'a> WalshMeans<'a> {
         Matrix { rows, columns, shape: Shape::Triangle, entry }.smallest(first, last)
     }
 
-    fn median(&self, undefined: f64) -> f64 {
+    pub(in crate::compare) fn median(&self, undefined: f64) -> f64 {
         let count = self.count();
         let (low, high) = self.smallest(count.div_ceil(2), count / 2 + 1, undefined);
         if low == high { low } else { low / 2.0 + high / 2.0 }

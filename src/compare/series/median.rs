@@ -132,7 +132,7 @@ const WORTH_SAMPLING: usize = 4 * SAMPLED;
 
 /// More than moving a value, taking a gap and widening it are off by together, as a share of the largest number in it: each by
 /// at most half of `EPSILON`, of up to twice the number.
-const ROUNDING: f64 = 8.0 * f64::EPSILON;
+pub(super) const ROUNDING: f64 = 8.0 * f64::EPSILON;
 
 /// What a gap is.
 struct Scale<F, R> {

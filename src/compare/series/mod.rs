@@ -5,7 +5,11 @@
 //! | is the canary's level beyond a margin? | [`level`] | in long series; see there what "long" is |
 //! | how often is a canary value the larger? | [`superiority`] | likewise |
 //! | by how much, or which factor, are the canary's values larger? | [`median_difference`], [`median_ratio`] | to first order |
+//! | by how much, against the same instant's baseline? | [`aligned_shift`] | to first order |
+//! | the same, of noise known to be independent | [`independent_sides`], [`independent_shift`] | exactly where affordable |
 //! | does the canary grow faster (a leak)? | [`trend`] | for noise from independent to a random walk |
+//! | is it the change, or the pod? | [`instances`] | for means of instances that are about normal |
+//! | do the arms' clocks agree? | [`Aligned::lag`] | a diagnosis |
 //!
 //! A value of a gauge resembles its neighbours, and both arms feel what the whole system feels. A rank test that takes the
 //! values as independent rejects 33 to 66 % of healthy canaries at a nominal 5 %. So the arms are first **aligned**: joined by
@@ -18,15 +22,21 @@
 //! Not for quantiles or error shares per interval when the arms' traffic differs: the P95 of 20 requests a minute is lower
 //! than that of 1980 from the same service, and every test sees it (97 % false alarms). Compare histograms or counts there.
 
+mod instances;
+mod lag;
 mod level;
 mod median;
+mod paired;
 mod placements;
 mod trend;
 
 use core::time::Duration;
 
+pub use instances::{Instances, instances};
+pub use lag::Lag;
 pub use level::{ENOUGH_EFFECTIVE, Level, STRICT_EFFECTIVE, level, superiority};
 pub use median::{median_difference, median_ratio};
+pub use paired::{aligned_shift, independent_shift, independent_sides};
 pub use trend::{BLOCKS, Trend, trend};
 
 use crate::{

@@ -49,7 +49,7 @@ impl Moved {
     }
 
     /// Exact where nothing moves: `1 x + 0`. Infinities stay where they are.
-    fn apply(self, value: f64) -> f64 {
+    pub(super) fn apply(self, value: f64) -> f64 {
         value * self.factor + self.offset
     }
 }
