@@ -125,7 +125,7 @@ fn gauges(length: usize, factor: f64, seed: u64) -> Arms<Series> {
 }
 
 fn gauge(length: usize, factor: f64, seed: u64) -> Observed {
-    Observed::Series { arms: gauges(length, factor, seed), requests: None }
+    Observed::Series { arms: gauges(length, factor, seed), requests: None, instances: Arms::default() }
 }
 
 fn traffic(intervals: usize) -> Traffic {

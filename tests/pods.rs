@@ -2,12 +2,12 @@
 
 mod export;
 
-use export::{ARMS, expect, grown, judge, points, select};
+use export::{ARMS, expect, expect_note, grown, judge, points, policy, select};
 use serinus::{
-    Arm, Arms,
+    Arm, Arms, Guarantee, Measure,
     synth::Random,
     telemetry::{Counts, SeriesSet},
-    verdict::{Code, Observed, Verdict},
+    verdict::{Code, Observed, Report, Verdict},
 };
 
 const ERRORS: &str = "metrics: [{name: errors, kind: counts, bad: bad, total: all, margin: {relative: 0.25, absolute: 0.0005}}]";
@@ -163,4 +163,135 @@ fn gauges_of_pods_that_are_read_at_different_moments_all_count() {
         let ratio = report.metrics[0].effects[0].estimate.unwrap();
         assert!((ratio - 1.5).abs() < 0.1, "{offset}: {report}");
     }
+}
+
+/// CPU of pods, 60 readings each: `of` tells each pod's level, noise adds 1 %.
+fn cpu(of: Arms<&[f64]>, labelled: bool) -> SeriesSet {
+    let mut random = Random::new(21);
+    let mut set = SeriesSet::default();
+    for arm in ARMS {
+        for (pod, level) in of[arm].iter().enumerate() {
+            let name = format!("{arm}-{pod}");
+            // Without the label the series differ in one that tells of no instance.
+            let label = if labelled { "instance" } else { "core" };
+            let values: Vec<f64> = (0..60).map(|_| level * (1.0 + 0.01 * random.normal())).collect();
+            points(&mut set, "cpu", arm, &[(label, &name)], (1..).map(f64::from).zip(values));
+        }
+    }
+    set
+}
+
+const CPU: &str = "metrics: [{name: cpu, kind: series, value: cpu, margin: {relative: 0.05}}]";
+
+fn judged(baseline: &[f64], canary: &[f64], labelled: bool) -> Report {
+    judge(CPU, &cpu(Arms { baseline, canary }, labelled))
+}
+
+#[test]
+fn what_differs_between_pods_is_not_the_change() {
+    // Pods differ by 20 %: two of four in the canary are the fast ones.
+    let (baseline, canary) = ([0.8, 1.2, 1.0], [1.2, 1.1]);
+    let pods = judged(&baseline, &canary, true);
+    expect(&pods, Verdict::Inconclusive, Code::Undecidable, "more instances would tell");
+    let change = &pods.metrics[0].effects[0];
+    assert!(change.interval.low.unwrap() < 1.05, "{change:?}");
+    assert!(pods.metrics[0].method.ends_with("Student's t of 3 v 2 instances"), "{}", pods.metrics[0].method);
+    assert_eq!(pods.metrics[0].effects.last().unwrap().measure, Measure::MeanDifference);
+    // Without a label that tells them apart their mean is one instance, and said to be one.
+    let one = judged(&baseline, &canary, false);
+    assert_eq!(one.verdict, Verdict::Rollback, "{one}");
+    assert!(one.metrics[0].assumptions.iter().any(|said| said.contains("each arm is one instance")));
+}
+
+#[test]
+fn a_change_of_all_pods_decides() {
+    let slow = judged(&[1.0, 1.01, 0.99, 1.0], &[1.31, 1.3, 1.29], true);
+    assert_eq!(slow.verdict, Verdict::Rollback, "{slow}");
+    let same = judged(&[1.0, 1.01, 0.99, 1.0], &[1.005, 1.0, 0.99], true);
+    assert_eq!(same.verdict, Verdict::Promote, "{same}");
+    // One canary against four: the baseline's spread holds for it.
+    let one = judged(&[1.0, 1.01, 0.99, 1.0], &[1.3], true);
+    assert_eq!(one.verdict, Verdict::Rollback, "{one}");
+    expect_note(&one.metrics[0], "the canary is one instance");
+    let within = judged(&[0.8, 1.01, 1.2, 1.0], &[1.2], true);
+    expect(&within, Verdict::Inconclusive, Code::Undecidable, "more instances would tell");
+}
+
+#[test]
+fn the_label_of_instances_can_be_named() {
+    let rule = CPU.replace("value: cpu", "value: cpu, instance: core");
+    let set = cpu(Arms { baseline: &[0.8, 1.2, 1.0], canary: &[1.2, 1.1] }, false);
+    expect(&judge(&rule, &set), Verdict::Inconclusive, Code::Undecidable, "more instances would tell");
+    let counts =
+        "metrics: [{name: e, kind: counts, bad: b, total: t, instance: pod, margin: {relative: 0.5}}]";
+    let errors = policy(counts).check().unwrap_err().to_string();
+    assert!(errors.contains("metrics[0].instance: not a field of kind counts"), "{errors}");
+}
+
+#[test]
+fn declared_independence_decides_by_signed_ranks() {
+    // 5 % more under a load that both arms share: the robust default waits, signed ranks decide.
+    let mut random = Random::new(22);
+    let (mut load, mut arms) = (0.0, Arms::<Vec<f64>>::default());
+    for _ in 0..60 {
+        load = 0.8 * load + 0.6 * random.normal();
+        arms.baseline.push(100.0 + 20.0 * (0.9 * load + 0.3 * random.normal()));
+        arms.canary.push(1.08 * (100.0 + 20.0 * (0.9 * load + 0.3 * random.normal())));
+    }
+    let mut set = SeriesSet::default();
+    export::gauge(&mut set, "cpu", &arms);
+    let rule = "metrics: [{name: cpu, kind: series, value: cpu, margin: {relative: 0.02}}]";
+    let robust = judge(rule, &set);
+    let assumed = judge(&rule.replace("cpu, margin", "cpu, independence: assumed, margin"), &set);
+    assert_eq!(
+        (robust.verdict, assumed.verdict),
+        (Verdict::Continue, Verdict::Rollback),
+        "{robust} {assumed}"
+    );
+    let metric = &assumed.metrics[0];
+    assert_eq!(
+        (metric.method.as_str(), metric.guarantee),
+        ("signed ranks of 60 pairs", Some(Guarantee::Model))
+    );
+    assert_eq!(metric.effects[0].measure, Measure::AlignedShift);
+    assert!(metric.harm.unwrap() < robust.metrics[0].harm.unwrap());
+    for (fields, expected) in [
+        ("independence: assumed, question: trend, margin: {absolute: 1}", "not of the question trend"),
+        ("independence: assumed, margin: {superiority: 0.1}", "pairs of instants have no superiority"),
+    ] {
+        let rule = format!("metrics: [{{name: cpu, kind: series, value: cpu, {fields}}}]");
+        let errors = policy(&rule).check().unwrap_err().to_string();
+        assert!(errors.contains(expected), "{errors}");
+    }
+}
+
+#[test]
+fn declared_independence_of_requests_takes_the_exact_test_alone() {
+    let mut set = SeriesSet::default();
+    for (arm, bad) in [(Arm::Baseline, 2.0), (Arm::Canary, 3.0)] {
+        let errors = (0..40).map(|t| bad + f64::from(t * 7 % 3));
+        points(&mut set, "bad", arm, &[], grown(0.0, errors));
+        points(&mut set, "all", arm, &[], grown(0.0, [300.0; 40]));
+    }
+    let robust = judge(ERRORS, &set);
+    let assumed = judge(&ERRORS.replace("total: all,", "total: all, independence: assumed,"), &set);
+    let (robust, assumed) = (&robust.metrics[0], &assumed.metrics[0]);
+    assert!(assumed.harm.unwrap() <= robust.harm.unwrap());
+    assert_eq!(assumed.guarantee, Some(Guarantee::Model));
+    assert!(assumed.assumptions.iter().any(|said| said == "requests are independent of each other"));
+    assert!(robust.method.starts_with("Mantel-Haenszel over 40 intervals"), "{}", robust.method);
+}
+
+#[test]
+fn a_late_scrape_is_said_and_nothing_is_moved() {
+    let mut random = Random::new(23);
+    let load: Vec<f64> = (0..80).map(|_| 10.0 * random.normal()).collect();
+    let at = |late: usize| (0..70).map(|t| 100.0 + load[t + 5 - late]).collect();
+    let mut set = SeriesSet::default();
+    export::gauge(&mut set, "cpu", &Arms { baseline: at(0), canary: at(2) });
+    let report = judge(CPU, &set);
+    expect_note(&report.metrics[0], "the canary 2 steps late (rank correlation 1.00");
+    let mut set = SeriesSet::default();
+    export::gauge(&mut set, "cpu", &Arms { baseline: at(1), canary: at(1) });
+    assert!(judge(CPU, &set).metrics[0].notes.iter().all(|note| !note.contains("late")));
 }

@@ -337,7 +337,7 @@ fn a_series_too_short_to_decide_is_waited_for() {
     };
     let mut telemetry = Telemetry::default();
     let arms = Arms { baseline: series(5), canary: series(7) };
-    telemetry.insert("gauge", Observed::Series { arms, requests: None });
+    telemetry.insert("gauge", Observed::Series { arms, requests: None, instances: Arms::default() });
     let report = policy(rule).check().unwrap().judge(&telemetry);
     assert_eq!((report.verdict, report.reasons[0].code), (Verdict::Continue, Code::EffectiveSampleTooSmall));
     assert_eq!(report.metrics[0].traffic_needed, Some(2.0), "{report}");
@@ -356,18 +356,18 @@ fn the_effects_of_a_series_begin_in_the_scale_of_its_margin() {
         let rule = format!("metrics: [{{name: gauge, kind: series, value: g, margin: {margin}}}]");
         let mut telemetry = Telemetry::default();
         let arms = Arms { baseline: series(from), canary: series(from) };
-        telemetry.insert("gauge", Observed::Series { arms, requests: None });
+        telemetry.insert("gauge", Observed::Series { arms, requests: None, instances: Arms::default() });
         let report = policy(&rule).check().unwrap().judge(&telemetry);
         report.metrics[0].effects.iter().map(|effect| effect.measure).collect::<Vec<Measure>>()
     };
-    use Measure::{ProbabilityOfSuperiority as Theta, ScaleRatio as Ratio, Shift};
-    assert_eq!(measures("{relative: 0.05}", 100.0), [Ratio, Shift, Theta]);
-    assert_eq!(measures("{absolute: 2}", 100.0), [Shift, Ratio, Theta]);
-    assert_eq!(measures("{relative: 0.05, absolute: 2}", 100.0), [Ratio, Shift, Theta]);
-    assert_eq!(measures("{superiority: 0.1}", 100.0), [Shift, Ratio, Theta]);
+    use Measure::{AlignedShift as Pairs, ProbabilityOfSuperiority as Theta, ScaleRatio as Ratio, Shift};
+    assert_eq!(measures("{relative: 0.05}", 100.0), [Ratio, Shift, Theta, Pairs]);
+    assert_eq!(measures("{absolute: 2}", 100.0), [Shift, Ratio, Theta, Pairs]);
+    assert_eq!(measures("{relative: 0.05, absolute: 2}", 100.0), [Ratio, Shift, Theta, Pairs]);
+    assert_eq!(measures("{superiority: 0.1}", 100.0), [Shift, Ratio, Theta, Pairs]);
     // No ratio of values that touch 0, and none to a median that is not above it.
-    assert_eq!(measures("{relative: 0.05}", 0.0), [Shift, Ratio, Theta]);
-    assert_eq!(measures("{absolute: 2}", -100.0), [Shift, Theta]);
+    assert_eq!(measures("{relative: 0.05}", 0.0), [Shift, Ratio, Theta, Pairs]);
+    assert_eq!(measures("{absolute: 2}", -100.0), [Shift, Theta, Pairs]);
 }
 
 #[test]

@@ -485,7 +485,7 @@ fn a_load_that_is_not_known_is_an_error() {
     let arms = Arms { baseline: gauge(100.0), canary: gauge(100.0) };
     for (baseline, canary) in [(f64::NAN, 1.0), (0.0, 0.0), (-1.0, 1.0), (f64::INFINITY, f64::INFINITY)] {
         let requests = Some(Arms { baseline, canary });
-        let observed = Observed::Series { arms: arms.clone(), requests };
+        let observed = Observed::Series { arms: arms.clone(), requests, instances: Arms::default() };
         let report = export::judge_given(
             "metrics: [{name: m, kind: series, margin: {relative: 0.05}, value: x}]",
             observed,

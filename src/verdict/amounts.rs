@@ -299,7 +299,11 @@ pub(super) fn whole_increases(read: &[Arms<Amounts>]) -> Result<(), Missing> {
 
 /// One arm's gauge: the mean of its series at each instant inside the window. Of series that are read at different instants
 /// of the same step (each pod at its own) it is the mean of what each showed in that step, which ends with the last of them.
-pub(super) fn gauge(series: &[Labelled], window: Window, span: Duration) -> (Option<Series>, Quality) {
+pub(super) fn gauge<'a>(
+    series: impl Iterator<Item = &'a Labelled<'a>>,
+    window: Window,
+    span: Duration,
+) -> (Option<Series>, Quality) {
     let mut quality = Quality::default();
     let mut all: Vec<Vec<Increase>> = Vec::new();
     for one in series {

@@ -11,11 +11,11 @@ use crate::{
         moments,
         question::{Answer, Boundary, Sides, ask},
         ratio,
-        series::{self, Aligned, Level, Trend},
+        series::{self, Aligned, Instances, Level, Trend},
     },
     error::Error,
     evidence::PValue,
-    telemetry::{Counts, Events, Intervals, Moments},
+    telemetry::{Counts, Events, Intervals, Moments, Series},
     verdict::{
         checked::{Ask, Metric, Threshold},
         observed::Observed,
@@ -42,13 +42,29 @@ pub(super) struct Answers {
 
 /// A metric's telemetry in the form in which its question is asked.
 pub(super) enum Asked<'a> {
-    Share { shares: Shares, totals: Arms<Counts>, threshold: Option<f64> },
-    Rate { shares: Shares, totals: Arms<Events> },
+    Share {
+        shares: Shares,
+        totals: Arms<Counts>,
+        threshold: Option<f64>,
+    },
+    Rate {
+        shares: Shares,
+        totals: Arms<Events>,
+    },
     Buckets(Buckets),
     Values(Raw<'a>),
     Level(Levels),
-    Trend { trend: Trend, pairs: Rc<Aligned>, load: Option<Arms<f64>> },
-    Amount { comparison: ratio::Comparison, proportional: bool },
+    /// Pairs whose noise is known to be independent.
+    Pairs(Rc<Aligned>, Option<Arms<f64>>),
+    Trend {
+        trend: Trend,
+        pairs: Rc<Aligned>,
+        load: Option<Arms<f64>>,
+    },
+    Amount {
+        comparison: ratio::Comparison,
+        proportional: bool,
+    },
     Mean(Arms<Moments>),
 }
 
@@ -57,6 +73,8 @@ pub(super) struct Levels {
     pub(super) pairs: Rc<Aligned>,
     asked: RefCell<Vec<(Boundary, Level)>>,
     pub(super) load: Option<Arms<f64>>,
+    /// Where an arm has several.
+    pub(super) instances: Option<Instances>,
 }
 
 impl Levels {
@@ -102,6 +120,26 @@ impl Told {
             sides.into()
         }
     }
+}
+
+/// The means of the instances over the time of the pairs; an arm without instances has one, whose values are the arm's.
+fn instance_means(pairs: &Aligned, instances: &Arms<Vec<Series>>) -> Result<Option<Instances>, Error> {
+    if instances.baseline.is_empty() && instances.canary.is_empty() {
+        return Ok(None);
+    }
+    let mean = |sum: f64, n: usize| sum / n.max(1) as f64;
+    let (first, last) = (pairs.at().first().copied(), pairs.at().last().copied());
+    let means = Arms::from_fn(|arm| {
+        let of = |series: &Series| {
+            let inside = series.points().iter().filter(|p| Some(p.at) >= first && Some(p.at) <= last);
+            let (sum, n) = inside.fold((0.0, 0), |(sum, n), point| (sum + point.value, n + 1));
+            (n > 0).then(|| mean(sum, n))
+        };
+        let known: Vec<f64> = instances[arm].iter().filter_map(of).collect();
+        let all = pairs.arms()[arm];
+        if known.is_empty() { vec![mean(all.iter().sum(), all.len())] } else { known }
+    });
+    series::instances(means)
 }
 
 /// Whether a load says which arm carries more.
@@ -180,12 +218,15 @@ impl<'a> Asked<'a> {
             (Observed::Series { requests: Some(load), .. }, _) if !is_known(*load) => {
                 Err(Error::value(format!("the load {} and {} requests is none", load.baseline, load.canary)))
             }
-            (Observed::Series { arms, requests }, Ask::Level) => Ok(Asked::Level(Levels {
-                pairs: Rc::new(series::align(arms.as_ref())?),
-                asked: RefCell::default(),
-                load: *requests,
-            })),
-            (Observed::Series { arms, requests }, Ask::Trend) => {
+            (Observed::Series { arms, requests, instances }, Ask::Level) => {
+                let pairs = Rc::new(series::align(arms.as_ref())?);
+                if metric.independent {
+                    return Ok(Asked::Pairs(pairs, *requests));
+                }
+                let instances = instance_means(&pairs, instances)?;
+                Ok(Asked::Level(Levels { pairs, asked: RefCell::default(), load: *requests, instances }))
+            }
+            (Observed::Series { arms, requests, .. }, Ask::Trend) => {
                 let pairs = series::align(arms.as_ref())?;
                 Ok(Asked::Trend { trend: series::trend(&pairs)?, pairs: Rc::new(pairs), load: *requests })
             }
@@ -211,12 +252,14 @@ impl<'a> Asked<'a> {
                 Asked::Rate { shares: shares.clone().repeated(factor)?, totals: *totals }
             }
             Asked::Buckets(buckets) => Asked::Buckets(buckets.clone().repeated(factor)?),
-            Asked::Values(_) => return None,
-            Asked::Level(Levels { pairs, asked, load }) => {
+            Asked::Values(_) | Asked::Pairs(..) => return None,
+            Asked::Level(Levels { pairs, asked, load, instances }) => {
                 let repeated =
                     |(boundary, level): &(Boundary, Level)| (*boundary, level.repeated(pairs.len(), factor));
                 let asked = RefCell::new(asked.borrow().iter().map(repeated).collect());
-                Asked::Level(Levels { pairs: Rc::clone(pairs), asked, load: *load })
+                // More instants are no more instances.
+                let instances = instances.clone();
+                Asked::Level(Levels { pairs: Rc::clone(pairs), asked, load: *load, instances })
             }
             Asked::Trend { trend, pairs, load } => {
                 Asked::Trend { trend: trend.clone().repeated(factor), pairs: Rc::clone(pairs), load: *load }
@@ -235,13 +278,18 @@ impl<'a> Asked<'a> {
     /// estimate an error from.
     pub(super) fn tells_of_more(&self) -> bool {
         match self {
-            Asked::Values(_) => false,
+            Asked::Values(_) | Asked::Pairs(..) => false,
             Asked::Level(levels) => levels.pairs.len() >= series::LEAST,
             Asked::Trend { trend, .. } => trend.per_minute.is_some(),
             Asked::Amount { comparison, .. } => comparison.effective().is_some(),
             Asked::Mean(arms) => arms.baseline.n() > 1 && arms.canary.n() > 1,
             Asked::Share { .. } | Asked::Rate { .. } | Asked::Buckets(_) => true,
         }
+    }
+
+    /// Whether instances are the units, of which more time makes no more.
+    pub(super) fn has_instances(&self) -> bool {
+        matches!(self, Asked::Level(Levels { instances: Some(_), .. }))
     }
 
     /// The answers for `factor` times the traffic, at the shares that were seen and once their own answers are known; `None`
@@ -266,19 +314,26 @@ impl<'a> Asked<'a> {
                 totals.baseline.units() == 0.0 || totals.canary.units() == 0.0
             }
             Asked::Mean(arms) => arms.baseline.n() == 0 || arms.canary.n() == 0,
-            Asked::Values(_) | Asked::Level(_) | Asked::Trend { .. } => false,
+            Asked::Values(_) | Asked::Level(_) | Asked::Pairs(..) | Asked::Trend { .. } => false,
         }
     }
 
-    fn told(&self, boundary: Boundary) -> Result<Told, Error> {
+    fn told(&self, metric: &Metric, boundary: Boundary) -> Result<Told, Error> {
+        let of =
+            |tested: Tested| if metric.independent { tested.independent().into() } else { tested.into() };
         match self {
-            Asked::Share { shares, .. } | Asked::Rate { shares, .. } => Ok(shares.sides(boundary)?.into()),
-            Asked::Buckets(buckets) => Ok(buckets.sides(boundary)?.into()),
-            Asked::Values(raw) => Ok(raw.sides(boundary)?.into()),
+            Asked::Share { shares, .. } | Asked::Rate { shares, .. } => Ok(of(shares.sides(boundary)?)),
+            Asked::Buckets(buckets) => Ok(of(buckets.sides(boundary)?)),
+            Asked::Values(raw) => Ok(of(raw.sides(boundary)?)),
+            Asked::Pairs(pairs, _) => Ok(series::independent_sides(pairs, boundary)?.into()),
             Asked::Level(levels) => {
                 // The gate is the same at every boundary: that of the values as they are.
                 let as_seen = levels.at(Boundary::Superiority(0.5))?;
-                Ok(Told::gated(levels.at(boundary)?.sides, as_seen.effective))
+                let mut sides = levels.at(boundary)?.sides;
+                if let Some(instances) = &levels.instances {
+                    sides = sides.max(instances.sides(boundary)?);
+                }
+                Ok(Told::gated(sides, as_seen.effective))
             }
             Asked::Trend { trend, .. } => Ok(trend.sides(boundary)?.into()),
             Asked::Amount { comparison, .. } => {
@@ -322,6 +377,7 @@ impl<'a> Asked<'a> {
                 raw.pooled().map(|s| Summary { size: s.len() as f64, bad: None, value: Some(s.median()) })
             }
             Asked::Level(levels) => pairs(&levels.pairs),
+            Asked::Pairs(all, _) => pairs(all),
             Asked::Trend { pairs: all, .. } => pairs(all),
             Asked::Amount { comparison, .. } => {
                 comparison.totals().map(|r| Summary { size: r.units(), bad: None, value: r.value() })
@@ -338,7 +394,7 @@ impl<'a> Asked<'a> {
             Asked::Amount { comparison, proportional: false } => {
                 Some(comparison.totals().map(|totals| totals.units()))
             }
-            Asked::Level(Levels { load, .. }) | Asked::Trend { load, .. } => *load,
+            Asked::Level(Levels { load, .. }) | Asked::Pairs(_, load) | Asked::Trend { load, .. } => *load,
             _ => None,
         };
         load.is_some_and(ratio::unequal_load)
@@ -348,7 +404,7 @@ impl<'a> Asked<'a> {
         // `ask` calls the method for each boundary; the first error is what is reported.
         let fault = RefCell::new(None);
         let too_dependent: Cell<Option<f64>> = Cell::default();
-        let of = |boundary| match self.told(boundary) {
+        let of = |boundary| match self.told(metric, boundary) {
             Ok(told) => {
                 too_dependent.set(too_dependent.get().into_iter().chain(told.too_dependent).reduce(f64::min));
                 told.sides
@@ -377,7 +433,7 @@ impl<'a> Asked<'a> {
             let side = |sides: Sides| if way == Way::High { sides.greater } else { sides.less };
             let beyond = self.limit_sides(limit)?.map(side);
             // Only the canary beyond the limit is harm: beyond it, and worse than the baseline.
-            let harm = beyond.canary.max(side(self.told(Boundary::Ratio(1.0))?.sides));
+            let harm = beyond.canary.max(side(self.told(metric, Boundary::Ratio(1.0))?.sides));
             if harm < answers.harm {
                 answers = Answers { harm, way, by_limit: true, ..answers };
             }

@@ -8,7 +8,7 @@ use crate::{
         moments,
         quantile::{self, QuantileShift},
         question::Boundary,
-        series::{self, Aligned},
+        series::{self, Aligned, Instances},
     },
     error::Error,
     evidence::{Effect, Guarantee, Interval, Margin, Measure},
@@ -109,19 +109,22 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
         notes: Vec::new(),
         unequal_load: asked.unequal_load(),
     };
+    let as_assumed = |tested: Tested| if metric.independent { tested.independent() } else { tested };
     let no_margin = metric.margin == Margin { superiority: metric.margin.superiority, ..Margin::default() };
+    // Against a margin in the values' scale independent values are compared within their intervals.
+    let stratified = |intervals| metric.independent && !no_margin && intervals > 1;
     match &asked {
         Asked::Share { shares, threshold, .. } => {
             evidence.effects = shares.effects(level)?.to_vec();
             evidence.threshold = *threshold;
             let names = ["Miettinen-Nurminen score test; conditional binomial, mid-p", "Mantel-Haenszel"];
-            evidence.rests(&shares.sides(equality(metric))?, names, "requests", shares.dropped());
+            evidence.rests(&as_assumed(shares.sides(equality(metric))?), names, "requests", shares.dropped());
             evidence.dates(observed);
         }
         Asked::Rate { shares, .. } => {
             evidence.effects = shares.effects(level)?.to_vec();
             let names = ["Poisson score test; conditional binomial, mid-p", "Mantel-Haenszel"];
-            evidence.rests(&shares.sides(equality(metric))?, names, "events", shares.dropped());
+            evidence.rests(&as_assumed(shares.sides(equality(metric))?), names, "events", shares.dropped());
             evidence.dates(observed);
         }
         Asked::Buckets(buckets) => {
@@ -130,10 +133,11 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
             evidence.bounds = Some(rank.bounds);
             evidence.bucket_ratio = histogram::resolution(arms)?;
             evidence.effects = vec![buckets.superiority(level)?];
-            let equal = buckets.sides(Boundary::Superiority(0.5))?;
+            let equal = as_assumed(buckets.sides(Boundary::Superiority(0.5))?);
+            let names = ["Mann-Whitney on buckets", "van Elteren on buckets"];
             evidence.rests(
                 &equal,
-                ["Mann-Whitney on buckets", "van Elteren on buckets"],
+                if stratified(buckets.intervals()) { [names[1]; 2] } else { names },
                 "requests",
                 buckets.dropped(),
             );
@@ -164,8 +168,10 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
             evidence.effects = vec![raw.shift(level)?, raw.superiority(level)?];
             let place = if metric.margin.relative.is_some() { 0 } else { 1 };
             evidence.effects.splice(place..place, raw.scale_ratio(level));
-            let equal = raw.sides(Boundary::Superiority(0.5))?;
-            evidence.rests(&equal, ["Mann-Whitney", "van Elteren"], "values", 0);
+            let equal = as_assumed(raw.sides(Boundary::Superiority(0.5))?);
+            let names = ["Mann-Whitney", "van Elteren"];
+            let intervals = observed.shared_ends().len();
+            evidence.rests(&equal, if stratified(intervals) { [names[1]; 2] } else { names }, "values", 0);
             evidence.dates(observed);
             if !no_margin {
                 evidence.assumptions.push("the arms' values differ by a shift or a factor".into());
@@ -178,8 +184,24 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
             evidence.aligned(pairs, equal.effective);
             evidence.effects = both_scales(metric, pairs, level)?;
             evidence.effects.push(equal.superiority(level)?);
+            evidence.effects.push(series::aligned_shift(pairs, level)?);
             evidence.assumptions.push(FORGETS.into());
             if levels.load.is_none() {
+                evidence.assumptions.push(NO_SUMMARY.into());
+            }
+            evidence.instances(levels.instances.as_ref(), pairs.medians().baseline, level)?;
+        }
+        Asked::Pairs(pairs, load) => {
+            evidence.method = format!("signed ranks of {} pairs", pairs.len());
+            evidence.guarantee = Guarantee::Model;
+            evidence.aligned(pairs, pairs.len() as f64);
+            evidence.effective = None;
+            evidence.effects = in_both_scales(series::independent_shift(pairs, level)?, pairs);
+            evidence
+                .assumptions
+                .push("noise is independent from instant to instant, as the policy says".into());
+            evidence.assumptions.push("differences are symmetric about the shift".into());
+            if load.is_none() {
                 evidence.assumptions.push(NO_SUMMARY.into());
             }
         }
@@ -225,7 +247,12 @@ fn both_scales(metric: &Metric, pairs: &Aligned, level: f64) -> Result<Vec<Effec
         };
         return Ok(vec![ratio, shift]);
     }
-    let shift = series::median_difference(pairs, level)?;
+    Ok(in_both_scales(series::median_difference(pairs, level)?, pairs))
+}
+
+/// A shift, and as a ratio by way of the baseline's median, where that is above 0.
+fn in_both_scales(shift: Effect, pairs: &Aligned) -> Vec<Effect> {
+    let median = pairs.medians().baseline;
     let factor = |added: f64| 1.0 + added / median;
     let ratio = Effect {
         measure: Measure::ScaleRatio,
@@ -233,10 +260,19 @@ fn both_scales(metric: &Metric, pairs: &Aligned, level: f64) -> Result<Vec<Effec
         interval: shift.interval.map(factor),
     };
     let known = ratio.estimate.is_some();
-    Ok(core::iter::once(shift).chain(known.then_some(ratio)).collect())
+    core::iter::once(shift).chain(known.then_some(ratio)).collect()
 }
 
+/// Up to so many steps are looked at for a lag between the arms.
+const LAGS: usize = 10;
+
+/// A lag is said if values correlate there so well, and by so much better than at the same instant.
+const LAGGED: f64 = 0.5;
+const BETTER: f64 = 0.2;
+
 const FORGETS: &str = "noise of an arm's own is forgotten within about a tenth of the run";
+const ONE_INSTANCE: &str =
+    "each arm is one instance: what differs between any two instances counts as the change";
 const NO_SUMMARY: &str =
     "the values are the process's own, no summary of requests (else name the counter of these in `per`)";
 
@@ -295,12 +331,57 @@ impl Evidence {
         }
     }
 
+    /// Says what rests on the instances of a series.
+    fn instances(&mut self, instances: Option<&Instances>, median: f64, level: f64) -> Result<(), Error> {
+        let Some(instances) = instances else {
+            self.assumptions.push(ONE_INSTANCE.into());
+            return Ok(());
+        };
+        let Arms { baseline, canary } = instances.count();
+        self.method = format!("{}; Student's t of {baseline} v {canary} instances", self.method);
+        self.assumptions
+            .push("the means of instances are about normal, and differ alike in both arms".into());
+        for (arm, count) in [("baseline", baseline), ("canary", canary)] {
+            if count == 1 {
+                self.notes.push(format!(
+                    "the {arm} is one instance: how much such differ is known from the other arm alone"
+                ));
+            }
+        }
+        // What pods differ by widens every interval of the arms' difference.
+        let difference = instances.difference(level)?;
+        for effect in &mut self.effects {
+            let own = match effect.measure {
+                Measure::Shift | Measure::AlignedShift => difference.interval,
+                Measure::ScaleRatio => difference.interval.map(|added| 1.0 + added / median),
+                _ => continue,
+            };
+            let outer =
+                |a: Option<f64>, b: Option<f64>, pick: fn(f64, f64) -> f64| a.zip(b).map(|(a, b)| pick(a, b));
+            effect.interval.low = outer(effect.interval.low, own.low, f64::min);
+            effect.interval.high = outer(effect.interval.high, own.high, f64::max);
+        }
+        self.effects.push(difference);
+        Ok(())
+    }
+
     fn aligned(&mut self, pairs: &Aligned, effective: f64) {
         self.intervals = Some(pairs.len() as u64);
         self.effective = Some(effective);
         if pairs.thinned() > 0 {
             self.notes
                 .push(format!("{} pairs left out, since their windows overlap others'", pairs.thinned()));
+        }
+        if let Some(lag) = pairs.lag(LAGS)
+            && lag.correlation >= LAGGED
+            && lag.correlation >= lag.at_zero + BETTER
+        {
+            let (steps, late) = (lag.steps.unsigned_abs(), if lag.steps > 0 { "canary" } else { "baseline" });
+            self.notes.push(format!(
+                "the arms resemble each other best with the {late} {steps} steps late (rank correlation {:.2}, at the same \
+                 instant {:.2}): is its telemetry delayed? Nothing was moved",
+                lag.correlation, lag.at_zero
+            ));
         }
         let unmatched = pairs.unmatched();
         if unmatched.baseline + unmatched.canary > 0 {

@@ -12,7 +12,8 @@ use crate::{
         judge,
         observed::Telemetry,
         policy::{
-            API_VERSION, Above, Assume, Kind, Limit, MetricPolicy, Policy, Problems, Question, Role, Unit,
+            API_VERSION, Above, Assume, Independence, Kind, Limit, MetricPolicy, Policy, Problems, Question,
+            Role, Unit,
         },
         report::Report,
         select,
@@ -121,6 +122,8 @@ pub(super) struct Metric {
     pub(super) critical: bool,
     /// A ratio's amount is taken to be proportional to its units.
     pub(super) proportional: bool,
+    /// Noise is known to be independent from interval to interval.
+    pub(super) independent: bool,
     pub(super) born_at_zero: bool,
     pub(super) unit: Option<Unit>,
 }
@@ -147,6 +150,8 @@ pub(super) enum Source {
         value: ArmSelector,
         requests: Option<ArmSelector>,
         window: Duration,
+        /// The label that tells instances apart.
+        instance: String,
     },
     /// Given in code.
     InCode,
@@ -196,6 +201,7 @@ fn check_metric(
         role: metric.role,
         critical: metric.critical,
         proportional: metric.assume == Some(Assume::Proportional),
+        independent: metric.independence == Independence::Assumed,
         born_at_zero: metric.born_at_zero,
         unit: metric.unit,
     })
@@ -216,6 +222,19 @@ fn check_source(
         Kind::Ratio => (&["value", "per"], &[]),
         Kind::Samples | Kind::Moments => (&[], &[]),
     };
+    if metric.kind == Kind::Series && metric.independence == Independence::Assumed {
+        let path = format!("{path}.independence");
+        problems.require(
+            metric.question != Some(Question::Trend),
+            &path,
+            "not of the question trend, which takes no noise to be independent",
+        );
+        problems.require(
+            metric.margin.is_none_or(|margin| margin.superiority.is_none()),
+            path,
+            "pairs of instants have no superiority: give the margin as a share or in the metric's unit",
+        );
+    }
     let fields =
         [("bad", &metric.bad), ("total", &metric.total), ("value", &metric.value), ("per", &metric.per)];
     let mut selectors = [None, None, None, None];
@@ -242,6 +261,10 @@ fn check_source(
     let exported = [Kind::Counts, Kind::Events, Kind::Histogram, Kind::Series, Kind::Ratio];
     only_of("by", &exported, metric.by.is_some());
     only_of("window", &[Kind::Series], metric.window.is_some());
+    only_of("instance", &[Kind::Series], metric.instance.is_some());
+    let per_interval = [Kind::Counts, Kind::Events, Kind::Samples, Kind::Histogram, Kind::Series];
+    let assumed = metric.independence == Independence::Assumed;
+    only_of("independence", &per_interval, assumed);
     only_of("assume", &[Kind::Ratio], metric.assume.is_some());
     let [bad, total, value, per] = selectors;
     match metric.kind {
@@ -249,9 +272,12 @@ fn check_source(
         Kind::Events => Some(Source::Events { count: value?, per }),
         Kind::Histogram => Some(Source::Histogram { buckets: value? }),
         Kind::Ratio => Some(Source::Ratio { amount: value?, units: per? }),
-        Kind::Series => {
-            Some(Source::Series { value: value?, requests: per, window: metric.window.unwrap_or_default() })
-        }
+        Kind::Series => Some(Source::Series {
+            value: value?,
+            requests: per,
+            window: metric.window.unwrap_or_default(),
+            instance: metric.instance.clone().unwrap_or_else(|| "instance".into()),
+        }),
         Kind::Samples | Kind::Moments => Some(Source::InCode),
     }
 }

@@ -213,8 +213,9 @@ impl<'a> Found<'a> {
                     let needed = least(MOST_DOUBLINGS, enough).map(|exponent| 1_u64 << exponent);
                     assessment.traffic_needed = needed.map(|f| f as f64);
                     if needed.is_none() {
+                        let more = if asked.has_instances() { "; more instances would tell" } else { "" };
                         standing.undecidable = Some(Error::telemetry(format!(
-                            "at the values seen, even {} times the traffic shows neither harm nor safety",
+                            "at the values seen, even {} times the traffic shows neither harm nor safety{more}",
                             1_u64 << MOST_DOUBLINGS
                         )));
                     }

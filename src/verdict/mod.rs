@@ -19,6 +19,7 @@ mod table;
 pub use checked::CheckedPolicy;
 pub use observed::{Matched, MetricTelemetry, Missing, Observed, Telemetry};
 pub use policy::{
-    API_VERSION, Above, ArmLabels, Assume, Kind, Limit, MetricPolicy, Policy, Question, Role, Unit,
+    API_VERSION, Above, ArmLabels, Assume, Independence, Kind, Limit, MetricPolicy, Policy, Question, Role,
+    Unit,
 };
 pub use report::{Assessment, Classification, Code, Incident, Reason, Report, Summary, Verdict, Way};

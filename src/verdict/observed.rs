@@ -34,6 +34,8 @@ pub enum Observed {
         arms: Arms<Series>,
         /// The requests that the values summarise, where they do: of a percentile per interval, say.
         requests: Option<Arms<f64>>,
+        /// The values of each instance (pod), where an arm has several and `arms` are their means; else empty.
+        instances: Arms<Vec<Series>>,
     },
     /// Number, mean and variance of independent units.
     Moments(Arms<Moments>),
@@ -78,13 +80,17 @@ impl Observed {
             Observed::Samples(intervals) => Observed::Samples(intervals.since(from)),
             Observed::Histogram(intervals) => Observed::Histogram(intervals.since(from)),
             Observed::Ratio(intervals) => Observed::Ratio(intervals.since(from)),
-            Observed::Series { arms, requests } => {
+            Observed::Series { arms, requests, instances } => {
                 let late = |series: &Series| {
                     let points = series.points().iter().filter(|point| point.at > from);
                     Series::new(points.copied().collect(), series.window()).ok()
                 };
                 let Arms { baseline, canary } = arms.as_ref().map(late);
-                Observed::Series { arms: Arms { baseline: baseline?, canary: canary? }, requests: *requests }
+                Observed::Series {
+                    arms: Arms { baseline: baseline?, canary: canary? },
+                    requests: *requests,
+                    instances: instances.as_ref().map(|series| series.iter().filter_map(late).collect()),
+                }
             }
             Observed::Moments(_) => return None,
         })

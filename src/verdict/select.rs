@@ -186,7 +186,7 @@ fn read(
             let cells = cells(&read, |arms| arms[0].by_edge(&edges));
             cells.and_then(|cells| observed(&cells, histogram)).map(Observed::Histogram)
         }
-        Source::Series { window: span, requests, .. } => {
+        Source::Series { window: span, requests, instance, .. } => {
             if requests.is_some() {
                 zero_where_absent(&picked[0], notes)?;
                 read = vec![amounts(0)];
@@ -196,10 +196,10 @@ fn read(
                 let message = "no request in either arm, so that the load is not known";
                 return Err(Missing::Error(Error::telemetry(message).at(picked[0].selector)));
             }
-            Ok(Observed::Series {
-                arms: gauges(&needed(picked)?.arms, window, *span, quality, notes)?,
-                requests,
-            })
+            let series = &needed(picked)?.arms;
+            let arms = gauges(series, window, *span, quality, notes)?;
+            let instances = series.as_ref().map(|series| instances(series, instance, window, *span));
+            Ok(Observed::Series { arms, requests, instances })
         }
         Source::InCode => return Err(Missing::NoData(None)),
     };
@@ -281,7 +281,7 @@ fn gauges(
     notes: &mut Vec<String>,
 ) -> Result<Arms<Series>, Missing> {
     let series = Arms::from_fn(|arm| {
-        let (series, found) = gauge(&arms[arm], window, span);
+        let (series, found) = gauge(arms[arm].iter(), window, span);
         quality[arm] += found;
         if arms[arm].len() > 1 {
             notes.push(format!("the mean of the {arm}'s {} series at each instant", arms[arm].len()));
@@ -295,6 +295,18 @@ fn gauges(
         (Some(_), None) => Err(Missing::NoData(Some(Arm::Canary))),
         (None, None) => Err(Missing::NoData(None)),
     }
+}
+
+/// The mean of each instance's series, where an arm has several instances.
+fn instances(series: &[Labelled], label: &str, window: Window, span: Duration) -> Vec<Series> {
+    let mut known: BTreeMap<&str, Vec<&Labelled>> = BTreeMap::new();
+    for one in series {
+        known.entry(one.labels.get(label).map_or("", String::as_str)).or_default().push(one);
+    }
+    if known.len() < 2 {
+        return Vec::new();
+    }
+    known.values().filter_map(|series| gauge(series.iter().copied(), window, span).0).collect()
 }
 
 /// A window in which nothing lies.

@@ -107,6 +107,11 @@ impl Tested {
         }
     }
 
+    /// The same where requests are known to be independent of each other: the test for these alone.
+    pub fn independent(self) -> Tested {
+        Tested { basis: Basis::IndependentRequests, robust: None, robust_sides: None, deflated: None, ..self }
+    }
+
     /// The larger of the p values on each side, however dependent the intervals are.
     pub fn largest(&self) -> Sides {
         self.robust_sides.into_iter().chain(self.deflated).fold(self.exact, Sides::max)
