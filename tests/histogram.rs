@@ -309,7 +309,7 @@ fn a_canary_with_other_buckets_is_judged_on_the_common_ones() {
         margin: {absolute: 0.05}}]";
     let report = judge(tail, &layouts(&[0.1], true));
     let shift = report.metrics[0].quantile_shift.unwrap();
-    assert_eq!((shift.quantile, shift.arms.canary.low, shift.arms.canary.high), (0.9, Some(0.2), Some(0.4)));
+    assert_eq!((shift.quantile, shift.arms.canary.low, shift.arms.canary.high), (0.9, Some(0.2), Some(0.8)));
     let json = serde_json::to_string(&report).unwrap();
     let read: serinus::verdict::Report = serde_json::from_str(&json).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), json);

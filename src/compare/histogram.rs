@@ -29,7 +29,7 @@
 //! theta); Manski, *Partial Identification of Probability Distributions* (2003), section 1.2 (bounds).
 
 use super::counts::tail_of;
-use super::quantile::QuantileShift;
+use super::quantile::{Places, QuantileShift, place_of};
 use super::rank::{Ranking, TieGroup, around_mode, normal_sides};
 use crate::{
     arm::Arms,
@@ -169,30 +169,14 @@ fn ranking(arms: Arms<&Histogram>) -> Ranking {
 /// # Errors
 /// An arm is empty; a quantile that is not between 0 and 1.
 pub fn quantile_shift(arms: Arms<&Histogram>, quantile: f64) -> Result<QuantileShift, Error> {
-    if !(quantile > 0.0 && quantile < 1.0) {
-        return Err(Error::value(format!("quantile {quantile} is not between 0 and 1")));
-    }
     let within = arms.try_map(|histogram| {
-        let bucket = bucket_of(histogram, quantile).ok_or_else(empty)?;
-        let edge = |value: Option<f64>| value.unwrap_or(f64::NAN);
-        Ok::<_, Error>(Interval::new(
-            edge(histogram.lower(bucket)),
-            edge(histogram.edges().get(bucket).copied()),
-            1.0,
-        ))
+        let place = place_of(histogram.total(), quantile)?;
+        if histogram.total() == 0 {
+            return Err(empty());
+        }
+        Ok(Places { low: Some(place), high: Some(place) }.of_histogram(histogram, 1.0))
     })?;
     Ok(QuantileShift::between(quantile, within, 1.0))
-}
-
-/// The first bucket with at least this share of the values up to it.
-fn bucket_of(histogram: &Histogram, quantile: f64) -> Option<usize> {
-    // The last digits of 0.95 do not decide whether 95 of 100 are enough.
-    let enough = quantile * histogram.total() as f64 * (1.0 - 1e-12);
-    let mut up_to = 0;
-    histogram.counts().iter().position(|&count| {
-        up_to += count;
-        count > 0 && up_to as f64 >= enough
-    })
 }
 
 /// Two histograms on the edges that both have.

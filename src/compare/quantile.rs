@@ -21,7 +21,7 @@ use crate::arm::Arms;
 use crate::error::Error;
 use crate::evidence::{Interval, twelve_digits};
 use crate::special::binomial::Binomial;
-use crate::telemetry::Samples;
+use crate::telemetry::{Histogram, Samples};
 
 /// Where a quantile of each arm lies, and how far apart the two can be.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct QuantileShift {
     /// Which quantile, in (0, 1).
     #[serde(with = "twelve_digits")]
     pub quantile: f64,
-    /// Limits of each arm's. Of a histogram the edges of the bucket that holds it, with level 1: bounds of the sample's quantile,
+    /// Limits of each arm's. Of a histogram edges of buckets; with level 1 those of the bucket that holds the sample's quantile,
     /// which say nothing of chance.
     pub arms: Arms<Interval>,
     /// The canary's less the baseline's.
@@ -92,28 +92,72 @@ pub fn quantile_shift(arms: Arms<&Samples>, quantile: f64, level: f64) -> Result
 /// # Errors
 /// A quantile or a level that is not between 0 and 1.
 pub fn quantile_interval(samples: &Samples, quantile: f64, level: f64) -> Result<Interval, Error> {
-    let ln_tail = libm::log(tail_of(level)?);
+    Ok(Places::of(samples.len() as u64, quantile, level)?.of_samples(samples, level))
+}
+
+/// Which of the smallest of n values has the share q of them up to it, counted from 1.
+pub(super) fn place_of(n: u64, quantile: f64) -> Result<u64, Error> {
     check(quantile)?;
-    let sorted = samples.sorted();
-    let n = samples.len() as f64;
-    let law = Binomial::new(n, quantile);
-    // How many places from the bottom, and from the top, are too extreme: both probabilities rise with the place.
-    let too_few = |most: &dyn Fn(f64) -> bool| {
-        let (mut low, mut high) = (0, sorted.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if most(middle as f64) {
-                low = middle + 1;
-            } else {
-                high = middle;
+    // The last digits of 0.95 do not decide whether 95 of 100 are enough.
+    Ok((libm::ceil(quantile * n as f64 * (1.0 - 1e-12)) as u64).clamp(1, n.max(1)))
+}
+
+/// The places of a quantile's limits among the values, smallest first, from 1; `None` where there is no such place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places {
+    pub(super) low: Option<u64>,
+    pub(super) high: Option<u64>,
+}
+
+impl Places {
+    /// For independent values.
+    pub(super) fn of(n: u64, quantile: f64, level: f64) -> Result<Places, Error> {
+        let ln_tail = libm::log(tail_of(level)?);
+        check(quantile)?;
+        let all = n as f64;
+        let law = Binomial::new(all, quantile);
+        // How many places from the bottom, and from the top, are too extreme: both probabilities rise with the place.
+        let too_few = |most: &dyn Fn(f64) -> bool| {
+            let (mut low, mut high) = (0, n);
+            while low < high {
+                let middle = low.midpoint(high);
+                if most(middle as f64) {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
             }
+            low
+        };
+        let below = too_few(&|k| law.ln_lower(k) <= ln_tail);
+        let above = too_few(&|k| law.ln_upper(all - k) <= ln_tail);
+        Ok(Places {
+            low: Some(below).filter(|below| *below > 0),
+            high: Some(above).filter(|above| *above > 0).map(|above| n + 1 - above),
+        })
+    }
+
+    /// The wider of both on each side.
+    pub(super) fn or_wider(self, other: Places) -> Places {
+        Places {
+            low: self.low.zip(other.low).map(|(a, b)| a.min(b)),
+            high: self.high.zip(other.high).map(|(a, b)| a.max(b)),
         }
-        low
-    };
-    let below = too_few(&|k| law.ln_lower(k) <= ln_tail);
-    let above = too_few(&|k| law.ln_upper(n - k) <= ln_tail);
-    let at = |place: Option<usize>| place.and_then(|place| sorted.get(place)).copied().unwrap_or(f64::NAN);
-    Ok(Interval::new(at(below.checked_sub(1)), at(above.checked_sub(1).map(|k| sorted.len() - 1 - k)), level))
+    }
+
+    /// The values at these places.
+    pub(super) fn of_samples(self, samples: &Samples, level: f64) -> Interval {
+        let at = |place: Option<u64>| place.and_then(|place| samples.at(place)).unwrap_or(f64::NAN);
+        Interval::new(at(self.low), at(self.high), level)
+    }
+
+    /// The lower and the upper edge of the buckets that hold these places.
+    pub(super) fn of_histogram(self, histogram: &Histogram, level: f64) -> Interval {
+        let bucket = |place: Option<u64>| place.and_then(|place| histogram.bucket_of(place));
+        let low = bucket(self.low).and_then(|k| histogram.lower(k));
+        let high = bucket(self.high).and_then(|k| histogram.edges().get(k).copied());
+        Interval::new(low.unwrap_or(f64::NAN), high.unwrap_or(f64::NAN), level)
+    }
 }
 
 /// A smooth estimate of a quantile.

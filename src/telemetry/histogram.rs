@@ -109,6 +109,15 @@ impl Histogram {
         }
     }
 
+    /// The bucket that holds the value at a place, smallest first, from 1.
+    pub(crate) fn bucket_of(&self, place: u64) -> Option<usize> {
+        let mut up_to = 0;
+        self.counts.iter().position(|count| {
+            up_to += count;
+            up_to >= place.max(1)
+        })
+    }
+
     /// The lower edge of bucket `k`: for the first bucket 0 if its values can only be positive, else unknown.
     #[must_use]
     pub(crate) fn lower(&self, k: usize) -> Option<f64> {

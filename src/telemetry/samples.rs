@@ -85,6 +85,11 @@ impl Samples {
         let (low, high) = (self.0[(self.0.len() - 1) / 2], self.0[self.0.len() / 2]);
         if low == high { low } else { low / 2.0 + high / 2.0 }
     }
+
+    /// The value at a place, smallest first, from 1.
+    pub(crate) fn at(&self, place: u64) -> Option<f64> {
+        self.0.get(usize::try_from(place.checked_sub(1)?).ok()?).copied()
+    }
 }
 
 /// Refuses NaN, and makes -0.0 equal to 0.0 in its bits too.

@@ -6,7 +6,7 @@ use crate::{
         histogram,
         interval::{self, Basis, Tested},
         moments,
-        quantile::{self, QuantileShift},
+        quantile::QuantileShift,
         question::Boundary,
         series::{self, Aligned, Instances},
     },
@@ -42,8 +42,7 @@ pub(super) struct Evidence {
     pub(super) unequal_load: bool,
 }
 
-/// The quantile beyond which values are counted: of a histogram what its edges alone tell, of independent values by order
-/// statistics. For a shift it is the median.
+/// The quantile beyond which values are counted; for a shift it is the median.
 fn quantile_shift(metric: &Metric, observed: &Observed, level: f64) -> Result<Option<QuantileShift>, Error> {
     let quantile = match metric.ask {
         Ask::Exceedance(Threshold::Quantile(quantile)) => quantile,
@@ -52,12 +51,10 @@ fn quantile_shift(metric: &Metric, observed: &Observed, level: f64) -> Result<Op
     };
     match observed {
         Observed::Histogram(intervals) => {
-            let all = interval::buckets(intervals.arms())?;
-            histogram::quantile_shift(all.pooled(), quantile).map(Some)
+            interval::buckets(intervals.arms())?.quantile_shift(quantile, level).map(Some)
         }
-        Observed::Samples(intervals) if intervals.arms().len() == 1 => {
-            let all = interval::samples(intervals.arms())?;
-            quantile::quantile_shift(all.pooled(), quantile, level).map(Some)
+        Observed::Samples(intervals) => {
+            interval::samples(intervals.arms())?.quantile_shift(quantile, level).map(Some)
         }
         _ => Ok(None),
     }

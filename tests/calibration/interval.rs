@@ -359,3 +359,53 @@ fn amounts_per_unit() {
         }
     }
 }
+
+/// Limits of quantiles and of their difference, for pauses that every request of an interval and arm feels.
+#[test]
+fn quantiles_are_covered() {
+    let own = Scenario::autoregressive(0.6, 0.3);
+    for (name, scenario, pauses) in [
+        ("independent", Scenario::default(), 0.0),
+        ("pauses", Scenario::default(), 0.1),
+        ("AR(.6)", own, 0.0),
+    ] {
+        let traffic = Traffic { intervals: 60, requests: 60.0, ..Traffic::default() };
+        let latency = Latency { pauses, ..Latency::default() };
+        let text = format!("quantile difference, {name}, 50/50, T = 60, 90 %");
+        let texts =
+            ["P50 of values", "P95 of values", "P95 of buckets"].map(|what| format!("{text}: {what}"));
+        // Twice as wide as one arm's limits, so that 90 % is far exceeded.
+        calibrate_all(texts.each_ref().map(|text| Claim::coverage(text, 0.9)), |random| {
+            let drawn = traffic.samples(&latency, &scenario, random);
+            let raw = interval::samples(&drawn).unwrap();
+            let holds = |quantile| raw.quantile_shift(quantile, 0.9).unwrap().difference.contains(0.0);
+            let drawn = traffic.histograms(&latency, &scenario, random).unwrap();
+            let buckets = interval::buckets(&drawn).unwrap();
+            let bounds = buckets.quantile_shift(0.95, 0.9).unwrap();
+            [holds(0.5), holds(0.95), bounds.difference.contains(0.0)]
+        });
+    }
+}
+
+/// One arm's limits, whose level is not halved: the values of an interval move together, so that those of independent
+/// values hold the truth in less than half of all runs.
+#[test]
+fn limits_of_one_arm_hold_what_values_share() {
+    use serinus::compare::quantile::quantile_interval;
+    use serinus::telemetry::Samples;
+    let text = "median of 60 intervals of 20 values that move together, 90 %";
+    let naive = format!("{text}, as if independent");
+    calibrate_all([Claim::coverage(text, 0.9), Claim::level(&naive, 0.5)], |random| {
+        let mut second = || {
+            let shared = random.normal();
+            Samples::new((0..20).map(|_| shared + 0.3 * random.normal()).collect()).unwrap()
+        };
+        let drawn: Vec<Arms<Samples>> =
+            (0..60).map(|_| Arms { baseline: second(), canary: second() }).collect();
+        let raw = interval::samples(&drawn).unwrap();
+        // Half of what is left out of 80 % is 90 % an arm.
+        let canary = raw.quantile_shift(0.5, 0.8).unwrap().arms.canary;
+        let pooled = raw.pooled().canary;
+        [canary.contains(0.0), quantile_interval(pooled, 0.5, 0.9).unwrap().contains(0.0)]
+    });
+}

@@ -31,6 +31,7 @@
 //! Sources: as above; Lazarus, Lewis, Stock and Watson, JBES 36(4), 2018; Hoeffding 1956 (a sum of binomials under a changing
 //! split is less variable than the binomial of the mean chance).
 
+mod quantiles;
 mod ranks;
 mod shares;
 

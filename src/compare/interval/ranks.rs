@@ -248,6 +248,11 @@ pub fn buckets(intervals: &[Arms<Histogram>]) -> Result<Buckets, Error> {
 }
 
 impl Buckets {
+    /// The counts of the intervals in which both arms saw something.
+    pub(super) fn masses(&self) -> &[Arms<Vec<f64>>] {
+        &self.masses
+    }
+
     /// All intervals together.
     #[must_use]
     pub fn pooled(&self) -> Arms<&Histogram> {
@@ -410,6 +415,10 @@ pub fn samples(intervals: &[Arms<Samples>]) -> Result<Raw<'_>, Error> {
 }
 
 impl Raw<'_> {
+    pub(super) fn strata(&self) -> &[Arms<Samples>] {
+        self.intervals
+    }
+
     /// All intervals together.
     #[must_use]
     pub fn pooled(&self) -> Arms<&Samples> {
