@@ -263,6 +263,8 @@ pub enum Measure {
     RiskDifference,
     /// Canary's share over baseline's.
     RiskRatio,
+    /// Canary's odds of a bad one over baseline's.
+    OddsRatio,
     /// Canary's events per exposure minus baseline's.
     RateDifference,
     /// Canary's events per exposure over baseline's.

@@ -16,8 +16,13 @@
 //! give 1/2 on both sides against equality: no evidence either, and the value from which one more bad event moves p
 //! the right way.
 
+mod odds;
 mod score;
+mod stratified;
 mod unconditional;
+
+pub use odds::{Fisher, fisher, odds_ratio};
+pub use stratified::{MantelHaenszel, mantel_haenszel};
 
 pub(super) use score::{Null, Unit};
 pub(super) use unconditional::ln_p_greater;
@@ -30,6 +35,16 @@ use crate::special::binomial::Binomial;
 use crate::special::normal::{ln_normal_sf, normal_quantile};
 use crate::special::root::find_root;
 use crate::telemetry::Counts;
+
+/// How the probability of what was seen counts in a conditional test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Tail {
+    /// By half: the level is right on average (Lancaster 1961), and may be passed by a little.
+    #[default]
+    MidP,
+    /// In full: the level is never passed, and with few events far from used.
+    Exact,
+}
 
 /// Whether the canary's share of bad ones is above or below a boundary: [`difference`] for a
 /// [`Boundary::Difference`], [`conditional`] for a [`Boundary::Ratio`].

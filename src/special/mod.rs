@@ -5,6 +5,7 @@
 //! function.
 
 pub(crate) mod binomial;
+pub(crate) mod gamma;
 pub(crate) mod normal;
 pub(crate) mod random;
 pub(crate) mod root;
