@@ -3,7 +3,8 @@
     python3 make_batch_job.py > batch_job.csv
 
 Needs nothing but Python 3. Durations are log-normal around 21 minutes, as those of a job whose input hardly changes: one
-in three is more than 6 % off. An attempt fails with probability 0.1, in both versions; a run is tried three times at most, and its duration is that of the last attempt.
+in three is more than 6 % off. An attempt fails with probability 0.1, in both versions; a run is tried three times at most,
+and its duration is that of the last attempt.
 """
 
 import csv

@@ -105,7 +105,9 @@ pub enum BaselineKind {
     /// ([`Intervals::whole`](crate::telemetry::Intervals::whole)). No export of series can be compared in this way, and warm-up
     /// and deadline are refused. Every guarantee is then [`Model`](crate::Guarantee::Model): runs are exchangeable with the
     /// past, nothing else changed between them. [`mann_kendall`](crate::compare::rank::mann_kendall()) on the past runs in
-    /// their order says whether these drift among themselves.
+    /// their order says whether these drift among themselves. Runs that resemble the one before are not exchangeable: thirty
+    /// against ten whose durations have a lag-1 autocorrelation of .3 are rolled back at 5 % in up to .12 of all cases, with .6
+    /// in up to .23, though nothing changed.
     ///
     /// ```
     /// # #[cfg(feature = "yaml")] {

@@ -2,11 +2,11 @@
 //!
 //! Whatever else differs between then and now is part of such a comparison. For telemetry over time that decides the answer: a
 //! window before against a window after rejects up to 93 % of healthy canaries where load has a daily course, and the same
-//! clock yesterday still rejects half. Runs of a job are another matter, if nothing but the version changed between them: then
-//! the runs of both versions might have come in any order (they are *exchangeable*), and tests of independent units hold. That
-//! is an assumption about the world, which no test of the two arms can check, so the guarantee is
-//! [`Guarantee::Model`](crate::Guarantee::Model), and the report says what is assumed. What can be checked is whether the past runs show a
-//! trend among themselves: [`mann_kendall`](crate::compare::rank::mann_kendall()).
+//! clock yesterday still rejects more than half. Runs of a job are another matter, if nothing but the version changed between
+//! them: then the runs of both versions might have come in any order (they are *exchangeable*), and tests of independent units
+//! hold. That is an assumption about the world, which no test of the two arms can check, so the guarantee is
+//! [`Guarantee::Model`](crate::Guarantee::Model), and the report says what is assumed. What can be checked is whether the past
+//! runs show a trend among themselves: [`mann_kendall`](crate::compare::rank::mann_kendall()).
 
 use core::time::Duration;
 

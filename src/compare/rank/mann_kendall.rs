@@ -50,8 +50,8 @@ pub struct MannKendall {
 /// or more. At a level of 5 % or 1 % it rejects at most so often (`tests/calibration`). In `O(n log n)`.
 ///
 /// Assumes that values are independent, one per run: those that resemble their neighbours in time show trends that are none.
-/// Not for a wave, which rises and falls; not for the size of a trend. Infinities rank. Fewer than two values, and values that are all
-/// equal, say nothing: p is 1.
+/// Not for a wave, which rises and falls; not for the size of a trend. Infinities rank. Fewer than two values, and values that
+/// are all equal, say nothing: p is 1.
 ///
 /// ```
 /// use serinus::compare::rank::{mann_kendall, Method};
