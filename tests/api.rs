@@ -4,7 +4,7 @@ use std::{collections::HashSet, fmt::Debug, str::FromStr};
 
 use serinus::{
     Arms, EValue, Effect, Error, Interval, Margin, PValue, PolicyErrors, Timestamp, Tolerance,
-    compare::rank::{BrunnerMunzel, MannWhitney, PairedDifferences, SignedRank, VanElteren},
+    compare::rank::{BrunnerMunzel, MannKendall, MannWhitney, PairedDifferences, SignedRank, VanElteren},
     compare::series::{Aligned, Level, Trend},
     synth::{
         Autoregression, Costs, Errors, Family, Latency, Noise, Random, Regression, Scenario, Split, Traffic,
@@ -23,7 +23,7 @@ fn every_type_goes_anywhere() {
     ordinary::<(Samples, Counts, Events, Histogram, Series, SeriesSet, Selector, Quality)>();
     ordinary::<(Intervals<Counts>, Ratio, Moments)>();
     ordinary::<(Aligned, Level, Trend)>();
-    ordinary::<(MannWhitney, BrunnerMunzel, VanElteren, PairedDifferences, SignedRank)>();
+    ordinary::<(MannKendall, MannWhitney, BrunnerMunzel, VanElteren, PairedDifferences, SignedRank)>();
     ordinary::<(Policy, CheckedPolicy, Telemetry, Report, Assessment)>();
     ordinary::<(Error, PolicyErrors)>();
     ordinary::<(Random, Noise, Family, Regression, Traffic, Split, Scenario)>();

@@ -16,6 +16,8 @@ use crate::{
         asked::{Answers, Asked},
         checked::{Ask, Metric, Threshold},
         observed::Observed,
+        policy::BaselineKind,
+        previous,
         report::{Incident, Summary},
     },
 };
@@ -110,18 +112,35 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
     let no_margin = metric.margin == Margin { superiority: metric.margin.superiority, ..Margin::default() };
     // Against a margin in the values' scale independent values are compared within their intervals.
     let stratified = |intervals| metric.independent && !no_margin && intervals > 1;
+    let unit = |usual| match (metric.baseline, observed) {
+        (BaselineKind::Concurrent, _) => usual,
+        (BaselineKind::Previous, Observed::Counts(_) | Observed::Events(_)) => {
+            "runs, and what is counted within one,"
+        }
+        (BaselineKind::Previous, _) => "runs",
+    };
     match &asked {
         Asked::Share { shares, threshold, .. } => {
             evidence.effects = shares.effects(level)?.to_vec();
             evidence.threshold = *threshold;
             let names = ["Miettinen-Nurminen score test; conditional binomial, mid-p", "Mantel-Haenszel"];
-            evidence.rests(&as_assumed(shares.sides(equality(metric))?), names, "requests", shares.dropped());
+            evidence.rests(
+                &as_assumed(shares.sides(equality(metric))?),
+                names,
+                unit("requests"),
+                shares.dropped(),
+            );
             evidence.dates(observed);
         }
         Asked::Rate { shares, .. } => {
             evidence.effects = shares.effects(level)?.to_vec();
             let names = ["Poisson score test; conditional binomial, mid-p", "Mantel-Haenszel"];
-            evidence.rests(&as_assumed(shares.sides(equality(metric))?), names, "events", shares.dropped());
+            evidence.rests(
+                &as_assumed(shares.sides(equality(metric))?),
+                names,
+                unit("events"),
+                shares.dropped(),
+            );
             evidence.dates(observed);
         }
         Asked::Buckets(buckets) => {
@@ -168,7 +187,12 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
             let equal = as_assumed(raw.sides(Boundary::Superiority(0.5))?);
             let names = ["Mann-Whitney", "van Elteren"];
             let intervals = observed.shared_ends().len();
-            evidence.rests(&equal, if stratified(intervals) { [names[1]; 2] } else { names }, "values", 0);
+            evidence.rests(
+                &equal,
+                if stratified(intervals) { [names[1]; 2] } else { names },
+                unit("values"),
+                0,
+            );
             evidence.dates(observed);
             if !no_margin {
                 evidence.assumptions.push("the arms' values differ by a shift or a factor".into());
@@ -223,8 +247,12 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
             evidence.method = "Welch".into();
             evidence.effects =
                 vec![moments::mean_difference(*arms, level)?, moments::mean_ratio(*arms, level)?];
-            evidence.assumptions = vec!["units are independent of each other".into()];
+            evidence.assumptions = vec![format!("{} are independent of each other", unit("units"))];
         }
+    }
+    if metric.baseline == BaselineKind::Previous {
+        evidence.guarantee = Guarantee::Model;
+        evidence.assumptions.push(previous::EXCHANGEABLE.into());
     }
     Ok(Assessed::Evidence(Box::new(evidence), Box::new(asked)))
 }

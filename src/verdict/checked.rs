@@ -12,9 +12,10 @@ use crate::{
         judge,
         observed::Telemetry,
         policy::{
-            API_VERSION, Above, Assume, Independence, Kind, Limit, MetricPolicy, Policy, Problems, Question,
-            Role, Unit,
+            API_VERSION, Above, Assume, BaselineKind, Independence, Kind, Limit, MetricPolicy, Policy,
+            Problems, Question, Role, Unit,
         },
+        previous,
         report::Report,
         select,
     },
@@ -90,6 +91,7 @@ impl CheckedPolicy {
                 "not later than the end of the warm-up, so nothing could ever be decided",
             );
         }
+        previous::check(policy, &mut problems);
         let mut names = BTreeSet::new();
         let mut metrics = Vec::new();
         for (i, metric) in policy.metrics.iter().enumerate() {
@@ -126,6 +128,7 @@ pub(super) struct Metric {
     pub(super) independent: bool,
     pub(super) born_at_zero: bool,
     pub(super) unit: Option<Unit>,
+    pub(super) baseline: BaselineKind,
 }
 
 /// Where a metric's telemetry comes from; each selector with its text and one form an arm.
@@ -204,6 +207,7 @@ fn check_metric(
         independent: metric.independence == Independence::Assumed,
         born_at_zero: metric.born_at_zero,
         unit: metric.unit,
+        baseline: policy.baseline.kind,
     })
 }
 
@@ -214,7 +218,18 @@ fn check_source(
     path: &str,
     problems: &mut Problems,
 ) -> Option<Source> {
+    let in_code = policy.baseline.kind == BaselineKind::Previous;
+    if in_code && !previous::is_of_runs(metric.kind) {
+        let message = "needs a concurrent baseline; runs are of kind samples, counts, events or moments";
+        problems.add(format!("{path}.kind"), format!("kind {} {message}", name_of(metric.kind)));
+        return None;
+    }
+    let not_taken = || match in_code {
+        true => "runs of another time are given in code, and no series is selected".to_string(),
+        false => format!("not a field of kind {}", name_of(metric.kind)),
+    };
     let (needed, optional): (&[&str], &[&str]) = match metric.kind {
+        _ if in_code => (&[], &[]),
         Kind::Counts => (&["bad", "total"], &[]),
         Kind::Events => (&["value"], &["per"]),
         Kind::Histogram => (&["value"], &[]),
@@ -242,7 +257,7 @@ fn check_source(
         let path = format!("{path}.{field}");
         match text {
             Some(_) if !needed.contains(&field) && !optional.contains(&field) => {
-                problems.add(path, format!("not a field of kind {}", name_of(metric.kind)));
+                problems.add(path, not_taken());
             }
             Some(text) => match arm_selector(policy, metric, text) {
                 Ok(parsed) => *selector = Some(parsed),
@@ -255,19 +270,19 @@ fn check_source(
         }
     }
     let mut only_of = |field: &str, kinds: &[Kind], given: bool| {
-        let message = format!("not a field of kind {}", name_of(metric.kind));
-        problems.require(!given || kinds.contains(&metric.kind), format!("{path}.{field}"), message);
+        problems.require(!given || kinds.contains(&metric.kind), format!("{path}.{field}"), not_taken());
     };
     let exported = [Kind::Counts, Kind::Events, Kind::Histogram, Kind::Series, Kind::Ratio];
-    only_of("by", &exported, metric.by.is_some());
+    only_of("by", if in_code { &[] } else { &exported }, metric.by.is_some());
     only_of("window", &[Kind::Series], metric.window.is_some());
     only_of("instance", &[Kind::Series], metric.instance.is_some());
     let per_interval = [Kind::Counts, Kind::Events, Kind::Samples, Kind::Histogram, Kind::Series];
     let assumed = metric.independence == Independence::Assumed;
-    only_of("independence", &per_interval, assumed);
+    only_of("independence", if in_code { &[] } else { &per_interval }, assumed);
     only_of("assume", &[Kind::Ratio], metric.assume.is_some());
     let [bad, total, value, per] = selectors;
     match metric.kind {
+        _ if in_code => Some(Source::InCode),
         Kind::Counts => Some(Source::Counts { bad: bad?, total: total? }),
         Kind::Events => Some(Source::Events { count: value?, per }),
         Kind::Histogram => Some(Source::Histogram { buckets: value? }),

@@ -11,6 +11,8 @@ use crate::{
         checked::{CheckedPolicy, Metric},
         combine::{Standing, combine},
         observed::{Missing, Observed, Telemetry},
+        policy::BaselineKind,
+        previous,
         report::{Assessment, Classification, Report},
     },
 };
@@ -60,6 +62,7 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
         reasons,
         alpha,
         beta,
+        baseline: policy.policy().baseline.kind,
         start: telemetry.start,
         end: telemetry.end,
         warmup: policy.policy().warmup,
@@ -117,8 +120,12 @@ impl<'a> Found<'a> {
                 assessment.matched.clone_from(&found.matched);
                 assessment.quality = found.quality;
                 assessment.notes.clone_from(&found.notes);
-                match &found.observed {
-                    Err(missing) => Err(missing.clone()),
+                let seen = match metric.baseline {
+                    BaselineKind::Previous => previous::runs(found),
+                    BaselineKind::Concurrent => found.observed.as_ref().map_err(Missing::clone),
+                };
+                match seen {
+                    Err(missing) => Err(missing),
                     Ok(seen) => {
                         observed = Some(seen);
                         // Intervals that agree with the harm question: two-sided at twice its level.

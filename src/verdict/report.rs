@@ -13,7 +13,7 @@ use crate::{
     time::Timestamp,
     verdict::{
         observed::Matched,
-        policy::{Limit, Role, Unit},
+        policy::{BaselineKind, Limit, Role, Unit},
     },
 };
 
@@ -276,6 +276,9 @@ pub struct Report {
     /// The chance of promoting a canary that is worse than a margin.
     #[serde(with = "twelve_digits")]
     pub beta: f64,
+    /// Of which time the baseline is.
+    #[serde(default, skip_serializing_if = "BaselineKind::is_concurrent")]
+    pub baseline: BaselineKind,
     /// The canary's beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Timestamp>,
@@ -301,6 +304,9 @@ impl Report {
     pub fn summary(&self) -> String {
         const MOST: usize = 1_000;
         let mut text = self.verdict.to_string();
+        if self.baseline == BaselineKind::Previous {
+            text.push_str(" (against previous runs, taken to be exchangeable with these)");
+        }
         for (i, reason) in self.reasons.iter().enumerate() {
             text.push_str(if i == 0 { ": " } else { "; " });
             text.push_str(&reason.text);

@@ -21,10 +21,14 @@ use crate::{
         },
         checked::{ArmSelector, CheckedPolicy, Metric, Source},
         observed::{Matched, MetricTelemetry, Missing, Observed, Telemetry},
+        previous,
     },
 };
 
 pub(super) fn select(policy: &CheckedPolicy, export: &SeriesSet) -> Telemetry {
+    if !policy.policy().baseline.kind.is_concurrent() {
+        return previous::refuse_series(policy);
+    }
     let picked: Vec<Vec<Picked>> = policy
         .metrics()
         .iter()

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::{
     evidence::{Effect, Margin, Measure},
     verdict::{
-        policy::Unit,
+        policy::{BaselineKind, Unit},
         report::{Assessment, Classification, Report},
     },
 };
@@ -16,6 +16,12 @@ impl fmt::Display for Report {
         writeln!(f, "{}", self.verdict.to_string().to_uppercase())?;
         for reason in &self.reasons {
             writeln!(f, "  {}", reason.text)?;
+        }
+        if self.baseline == BaselineKind::Previous {
+            writeln!(
+                f,
+                "  against previous runs (guarantee: model): right only if nothing else changed between them"
+            )?;
         }
         let header = ["metric", "baseline", "canary", "change", "accepted", "p harm", "p safe", "answer"];
         let rows = core::iter::once(header.map(String::from)).chain(self.metrics.iter().map(row));

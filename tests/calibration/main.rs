@@ -7,6 +7,7 @@ mod interval;
 mod late;
 mod moments;
 mod paired;
+mod previous;
 mod rank;
 mod series;
 mod unequal;

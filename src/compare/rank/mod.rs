@@ -10,6 +10,7 @@
 //! | by which factor? | [`scale_ratio`] | as the shift |
 //! | is the canary beyond a margin? | [`shift_sides`] | as the test that it asks |
 //! | of pairs: which is larger, and by how much? | [`signed_rank`], [`signed_rank_sides`], [`paired_shift`] | exactly where affordable, else in large samples |
+//! | do values rise or fall in their order? | [`mann_kendall`] | exactly up to 170 values without ties, else in large samples |
 //!
 //! Ranks need no model of the distribution: an increasing function of all values changes nothing, and one absurd value
 //! weighs no more than any other large one. They need **independent values**: one per request or job, not a gauge read
@@ -23,6 +24,7 @@
 mod around_mode;
 mod brunner_munzel;
 mod exact;
+mod mann_kendall;
 mod mann_whitney;
 mod merge;
 mod paired_shift;
@@ -37,6 +39,7 @@ pub use brunner_munzel::{
     BrunnerMunzel, BrunnerMunzelBasis, BrunnerMunzelMethod, brunner_munzel, brunner_munzel_with,
 };
 pub(super) use exact::{AUTOMATIC_STEPS, REQUESTED_STEPS};
+pub use mann_kendall::{MannKendall, mann_kendall};
 pub(super) use mann_whitney::normal_sides;
 pub use mann_whitney::{MannWhitney, MannWhitneyOptions, Method, mann_whitney, mann_whitney_with};
 use merge::cube_less_itself;
