@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 use serinus::compare::counts::{
-    self, conditional, difference, limit_sides, miettinen_nurminen, risk_difference, risk_ratio,
-    share_interval,
+    self, Tail, conditional, conditional_ratio, difference, fisher, limit_sides, miettinen_nurminen,
+    miettinen_nurminen_ratio, odds_ratio, risk_difference, risk_ratio, share_interval,
 };
 use serinus::compare::events;
 use serinus::compare::question::{Boundary, Sides};
@@ -88,7 +88,7 @@ fn check(case: &Value) -> Result<(), String> {
         "score_peer" => peer(miettinen_nurminen(counts(), param("difference")).unwrap(), FLOATS),
         "risk_difference" => limits(risk_difference(counts(), param("level")).unwrap().interval, LIMIT),
         "conditional" => sides(conditional(counts(), param("ratio")).unwrap()),
-        "risk_ratio" => limits(risk_ratio(counts(), param("level")).unwrap().interval, LIMIT),
+        "risk_ratio" => limits(conditional_ratio(counts(), param("level")).unwrap().interval, LIMIT),
         "share_interval" => limits(share_interval(whole("canary"), param("level")).unwrap(), FLOATS),
         "limit" => sides(limit_sides(whole("canary"), param("limit")).unwrap()),
         "limit_peer" => peer(limit_sides(whole("canary"), param("limit")).unwrap(), FLOATS),
@@ -475,10 +475,18 @@ fn intervals_and_tests_agree() {
         let p = |d: f64| miettinen_nurminen(arms, d).unwrap();
         assert!((p(low.unwrap()).greater.value() - 0.05).abs() < 1e-9);
         assert!((p(high.unwrap()).less.value() - 0.05).abs() < 1e-9);
-        let Interval { low, high, .. } = risk_ratio(arms, 0.9).unwrap().interval;
-        let p = |r: f64| conditional(arms, r).unwrap();
-        assert!(x == 0 || (p(low.unwrap()).greater.value() - 0.05).abs() < 1e-9);
-        assert!((p(high.unwrap()).less.value() - 0.05).abs() < 1e-9);
+        type Asked = fn(Arms<Counts>, f64) -> Result<Sides, serinus::Error>;
+        for (effect, asked) in [
+            (conditional_ratio(arms, 0.9), conditional as Asked),
+            (risk_ratio(arms, 0.9), miettinen_nurminen_ratio),
+            (odds_ratio(arms, 0.9, Tail::Exact), |arms, odds| Ok(fisher(arms, odds, Tail::Exact)?.sides)),
+            (odds_ratio(arms, 0.9, Tail::MidP), |arms, odds| Ok(fisher(arms, odds, Tail::MidP)?.sides)),
+        ] {
+            let Interval { low, high, .. } = effect.unwrap().interval;
+            let p = |r: f64| asked(arms, r).unwrap();
+            assert!(x == 0 || (p(low.unwrap()).greater.value() - 0.05).abs() < 1e-9);
+            assert!(high.is_none() || (p(high.unwrap()).less.value() - 0.05).abs() < 1e-9);
+        }
         let Interval { low, high, .. } = share_interval(arms.canary, 0.9).unwrap();
         let p = |share: f64| limit_sides(arms.canary, share).unwrap();
         assert!(x == 0 || (p(low.unwrap()).greater.value() - 0.05).abs() < 1e-9);

@@ -5,7 +5,11 @@
 //! | is the difference of the shares above or below d? | [`difference`] | for every sample size, up to [a variance of 100](difference) an arm; in large samples beyond |
 //! | the same, by the score test alone | [`miettinen_nurminen`] | in large samples |
 //! | is the ratio of the shares above or below r? | [`conditional`] | for rare events |
-//! | how large is the difference, the ratio? | [`risk_difference`], [`risk_ratio`] | as the score test and the conditional test |
+//! | the same, by the score test | [`miettinen_nurminen_ratio`] | in large samples |
+//! | is the odds ratio above or below r? | [`fisher`] | for every sample size |
+//! | how large is the difference, the ratio? | [`risk_difference`], [`risk_ratio`] | as the score tests |
+//! | the same of rare events, of odds | [`conditional_ratio`], [`odds_ratio`] | as the conditional tests |
+//! | the same over strata | [`mantel_haenszel`] | in large samples, of few large strata or many small ones |
 //! | is one arm's share above or below a limit? | [`limit_sides`], [`share_interval`] | for every sample size |
 //!
 //! All need **independent events of equal chance**: requests that fail in bursts, or a rate that drifts while the
@@ -17,6 +21,7 @@
 //! the right way.
 
 mod odds;
+mod ratio;
 mod score;
 mod stratified;
 mod unconditional;
@@ -156,11 +161,58 @@ pub fn miettinen_nurminen(arms: Arms<Counts>, difference: f64) -> Result<Sides, 
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn conditional(arms: Arms<Counts>, ratio: f64) -> Result<Sides, Error> {
+    conditional_with(arms, ratio, Tail::MidP)
+}
+
+/// [`conditional`] with the probability of what was seen counted as asked: [`Tail::Exact`] is never above its level for
+/// events per exposure, and so for shares that are small.
+///
+/// # Errors
+/// `ratio` is not positive and finite.
+///
+/// ```
+/// use serinus::{Arms, compare::counts::{Tail, conditional_with}, telemetry::Counts};
+/// let arms = Arms { baseline: Counts::new(3, 1_000)?, canary: Counts::new(9, 1_000)? };
+/// let p = conditional_with(arms, 1.0, Tail::Exact)?.greater.value();
+/// assert!((p - (79.0 + 220.0) / 4096.0).abs() < 1e-12);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn conditional_with(arms: Arms<Counts>, ratio: f64, tail: Tail) -> Result<Sides, Error> {
     check_ratio(ratio)?;
     if is_empty(arms) {
         return Ok(Sides::NOTHING);
     }
-    Ok(mid_p(arms.map(|counts| counts.bad()), ratio, totals_ratio(arms)))
+    Ok(conditional_sides(arms.map(|counts| counts.bad()), ratio, totals_ratio(arms), tail))
+}
+
+/// The score test of the ratio of the shares, canary over baseline, against `ratio` (Miettinen and Nurminen 1985).
+///
+/// `z = (p_canary - r p_baseline) / sqrt(V N/(N-1))`, with `V = p_c (1 - p_c)/n_c + r^2 p_b (1 - p_b)/n_b` at the most likely
+/// shares whose ratio is r, and N both totals. Asymptotic, for independent events of equal chance: it uses its level where
+/// [`conditional`], for shares of 10 % and more, does not. Not for few events. No bad event in either arm gives z = 0.
+///
+/// # Errors
+/// `ratio` is not positive and finite.
+///
+/// ```
+/// use serinus::{Arms, compare::counts, telemetry::Counts};
+/// let arms = Arms { baseline: Counts::new(3_000, 10_000)?, canary: Counts::new(3_200, 10_000)? };
+/// let p = counts::miettinen_nurminen_ratio(arms, 1.0)?.greater.value();
+/// let same = counts::miettinen_nurminen(arms, 0.0)?.greater.value();
+/// assert!((p / same - 1.0).abs() < 1e-9 && p < 0.002); // against equality both scores are one
+/// assert!(counts::conditional(arms, 1.0)?.greater.value() > 0.005);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn miettinen_nurminen_ratio(arms: Arms<Counts>, ratio: f64) -> Result<Sides, Error> {
+    check_ratio(ratio)?;
+    if is_empty(arms) {
+        return Ok(Sides::NOTHING);
+    }
+    Ok(score_sides(ratio_z(arms, ratio)))
+}
+
+fn ratio_z(arms: Arms<Counts>, ratio: f64) -> f64 {
+    ratio::z(arms.map(|counts| counts.bad() as f64), arms.map(|counts| counts.total() as f64), ratio)
 }
 
 /// The difference of the shares, canary minus baseline, with the interval of the differences that
@@ -196,11 +248,41 @@ pub fn risk_difference(arms: Arms<Counts>, level: f64) -> Result<Effect, Error> 
     Ok(Effect { measure: Measure::RiskDifference, estimate, interval })
 }
 
+/// The ratio of the shares, canary over baseline, with the interval of the ratios that [`miettinen_nurminen_ratio`] does not
+/// reject at half of what `level` leaves, on either side.
+///
+/// Without a bad event in the baseline there is no estimate and no upper limit; without one in the canary the lower
+/// limit is 0. Asymptotic: with fewer than about 5 events in an arm use [`conditional_ratio`].
+///
+/// # Errors
+/// `level` is not between 0 and 1.
+///
+/// ```
+/// use serinus::{Arms, compare::counts, telemetry::Counts};
+/// let arms = Arms { baseline: Counts::new(150, 10_000)?, canary: Counts::new(200, 10_000)? };
+/// let effect = counts::risk_ratio(arms, 0.95)?;
+/// assert!((effect.estimate.unwrap() - 4.0 / 3.0).abs() < 1e-15);
+/// assert!((effect.interval.low.unwrap() - 1.081_349_7).abs() < 1e-6);
+/// assert!((effect.interval.high.unwrap() - 1.644_126_8).abs() < 1e-6); // statsmodels 0.15.0
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn risk_ratio(arms: Arms<Counts>, level: f64) -> Result<Effect, Error> {
+    let z = -normal_quantile(tail_of(level)?);
+    let (mut estimate, mut interval) = (None, unbounded(level));
+    if let (Some(canary), Some(baseline)) = (arms.canary.share(), arms.baseline.share()) {
+        estimate = (baseline > 0.0).then(|| canary / baseline);
+        let limit = |z: f64| find_root(f64::MIN_POSITIVE, f64::MAX, |ratio| ratio_z(arms, ratio) <= z);
+        let low = if arms.canary.bad() == 0 { 0.0 } else { limit(z) };
+        let high = if arms.baseline.bad() == 0 { f64::INFINITY } else { limit(-z) };
+        interval = Interval::new(low, high, level);
+    }
+    Ok(Effect { measure: Measure::RiskRatio, estimate, interval })
+}
+
 /// The ratio of the shares, canary over baseline, with the interval of the ratios that [`conditional`] does not reject
 /// at half of what `level` leaves, on either side.
 ///
-/// Without a bad event in the baseline there is no estimate and no upper limit; without one in the canary the lower
-/// limit is 0. For rare events; conservative for shares above about 10 %.
+/// As [`risk_ratio`], for rare events and however few they are; conservative for shares above about 10 %.
 ///
 /// # Errors
 /// `level` is not between 0 and 1.
@@ -208,18 +290,19 @@ pub fn risk_difference(arms: Arms<Counts>, level: f64) -> Result<Effect, Error> 
 /// ```
 /// use serinus::{Arms, compare::counts, telemetry::Counts};
 /// let arms = Arms { baseline: Counts::new(20, 9_500)?, canary: Counts::new(6, 500)? };
-/// let effect = counts::risk_ratio(arms, 0.95)?;
+/// let effect = counts::conditional_ratio(arms, 0.95)?;
 /// assert!((effect.estimate.unwrap() - 5.7).abs() < 1e-12);
 /// assert!((effect.interval.low.unwrap() - 2.093_306).abs() < 1e-6);
 /// assert!((effect.interval.high.unwrap() - 13.730_863).abs() < 1e-6);
 /// # Ok::<(), serinus::Error>(())
 /// ```
-pub fn risk_ratio(arms: Arms<Counts>, level: f64) -> Result<Effect, Error> {
+pub fn conditional_ratio(arms: Arms<Counts>, level: f64) -> Result<Effect, Error> {
     let tail = tail_of(level)?;
     let (mut estimate, mut interval) = (None, unbounded(level));
     if let (Some(canary), Some(baseline)) = (arms.canary.share(), arms.baseline.share()) {
         estimate = (baseline > 0.0).then(|| canary / baseline);
-        interval = ratio_interval(arms.map(|counts| counts.bad()), totals_ratio(arms), tail, level);
+        interval =
+            ratio_interval(arms.map(|counts| counts.bad()), totals_ratio(arms), tail, level, Tail::MidP);
     }
     Ok(Effect { measure: Measure::RiskRatio, estimate, interval })
 }
@@ -318,9 +401,13 @@ pub(super) fn guarded(null: &Null, count: Arms<f64>) -> Sides {
 }
 
 /// The conditional test, with `sizes` the baseline's total or exposure over the canary's.
-pub(super) fn mid_p(count: Arms<u64>, ratio: f64, sizes: f64) -> Sides {
+pub(super) fn conditional_sides(count: Arms<u64>, ratio: f64, sizes: f64, tail: Tail) -> Sides {
     let (canary, baseline) = (count.canary as f64, count.baseline as f64);
     let law = Binomial::with_odds(canary + baseline, ratio, sizes);
+    if tail == Tail::Exact {
+        let [greater, less] = [law.ln_upper(canary), law.ln_lower(canary)].map(PValue::saturating);
+        return Sides { greater, less };
+    }
     let half = libm::log(0.5) + law.ln_pmf(canary);
     let sum = |a: f64, b: f64| {
         let (large, small) = if a > b { (a, b) } else { (b, a) };
@@ -338,18 +425,24 @@ pub(super) fn mid_p(count: Arms<u64>, ratio: f64, sizes: f64) -> Sides {
     Sides { greater: PValue::saturating(greater), less: PValue::saturating(less) }
 }
 
-/// The ratios that [`mid_p`] does not reject at `tail` on either side.
-pub(super) fn ratio_interval(count: Arms<u64>, sizes: f64, tail: f64, level: f64) -> Interval {
+/// [`conditional_sides`] as mid-p.
+pub(super) fn mid_p(count: Arms<u64>, ratio: f64, sizes: f64) -> Sides {
+    conditional_sides(count, ratio, sizes, Tail::MidP)
+}
+
+/// The ratios that [`conditional_sides`] does not reject at `tail` on either side.
+pub(super) fn ratio_interval(count: Arms<u64>, sizes: f64, tail: f64, level: f64, counted: Tail) -> Interval {
     let ln_tail = libm::log(tail);
+    let sides = |ratio: f64| conditional_sides(count, ratio, sizes, counted);
     let low = if count.canary == 0 {
         0.0
     } else {
-        find_root(f64::MIN_POSITIVE, f64::MAX, |ratio| mid_p(count, ratio, sizes).greater.ln() >= ln_tail)
+        find_root(f64::MIN_POSITIVE, f64::MAX, |ratio| sides(ratio).greater.ln() >= ln_tail)
     };
     let high = if count.baseline == 0 {
         f64::INFINITY
     } else {
-        find_root(f64::MIN_POSITIVE, f64::MAX, |ratio| mid_p(count, ratio, sizes).less.ln() <= ln_tail)
+        find_root(f64::MIN_POSITIVE, f64::MAX, |ratio| sides(ratio).less.ln() <= ln_tail)
     };
     Interval::new(low, high, level)
 }

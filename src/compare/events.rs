@@ -12,7 +12,9 @@
 //! raises the p value of "greater" and never lowers that of "less". An arm without exposure, or with less
 //! than 1e-100 of the other's, gives no information.
 
-use super::counts::{Null, Unit, check_ratio, guarded, mid_p, ratio_interval, tail_of, unbounded};
+use super::counts::{
+    Null, Tail, Unit, check_ratio, conditional_sides, guarded, ratio_interval, tail_of, unbounded,
+};
 use crate::arm::Arms;
 use crate::compare::question::{Boundary, Sides};
 use crate::error::Error;
@@ -64,9 +66,25 @@ pub fn sides(arms: Arms<Events>, boundary: Boundary) -> Result<Sides, Error> {
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn conditional(arms: Arms<Events>, ratio: f64) -> Result<Sides, Error> {
+    conditional_with(arms, ratio, Tail::MidP)
+}
+
+/// [`conditional`] with the probability of what was seen counted as asked: [`Tail::Exact`] is never above its level.
+///
+/// # Errors
+/// `ratio` is not positive and finite.
+///
+/// ```
+/// use serinus::{Arms, compare::{counts::Tail, events}, telemetry::Events};
+/// let arms = Arms { baseline: Events::new(0, 30.0)?, canary: Events::new(2, 10.0)? };
+/// let p = events::conditional_with(arms, 1.0, Tail::Exact)?.greater.value();
+/// assert!((p - 0.25 * 0.25).abs() < 1e-15);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn conditional_with(arms: Arms<Events>, ratio: f64, tail: Tail) -> Result<Sides, Error> {
     check_ratio(ratio)?;
     let Some(scaled) = Scaled::of(arms) else { return Ok(Sides::NOTHING) };
-    Ok(mid_p(arms.map(|events| events.count()), ratio, scaled.ratio()))
+    Ok(conditional_sides(arms.map(|events| events.count()), ratio, scaled.ratio(), tail))
 }
 
 /// Tests of the difference of the rates, canary minus baseline, against `difference`: the score test, and beside it an
@@ -116,13 +134,30 @@ pub fn difference(arms: Arms<Events>, difference: f64) -> Result<Sides, Error> {
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn rate_ratio(arms: Arms<Events>, level: f64) -> Result<Effect, Error> {
+    rate_ratio_with(arms, level, Tail::MidP)
+}
+
+/// [`rate_ratio`] with the interval of [`conditional_with`]: exact, it covers at least its level.
+///
+/// # Errors
+/// `level` is not between 0 and 1.
+///
+/// ```
+/// use serinus::{Arms, compare::{counts::Tail, events}, telemetry::Events};
+/// let arms = Arms { baseline: Events::new(0, 30.0)?, canary: Events::new(2, 10.0)? };
+/// let low = events::rate_ratio_with(arms, 0.9, Tail::Exact)?.interval.low.unwrap();
+/// let pi = 0.05_f64.sqrt();
+/// assert!((low - 3.0 * pi / (1.0 - pi)).abs() < 1e-12);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+pub fn rate_ratio_with(arms: Arms<Events>, level: f64, counted: Tail) -> Result<Effect, Error> {
     let tail = tail_of(level)?;
     let (mut estimate, mut interval) = (None, unbounded(level));
     if let Some(scaled) = Scaled::of(arms) {
         let count = arms.map(|events| events.count());
         let ratio = count.canary as f64 / count.baseline as f64 * scaled.ratio();
         estimate = Some(ratio).filter(|ratio| ratio.is_finite());
-        interval = ratio_interval(count, scaled.ratio(), tail, level);
+        interval = ratio_interval(count, scaled.ratio(), tail, level, counted);
     }
     Ok(Effect { measure: Measure::RateRatio, estimate, interval })
 }

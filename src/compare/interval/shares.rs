@@ -23,6 +23,9 @@ use crate::telemetry::{Counts, Events, MAX_COUNT};
 /// With fewer intervals with events in an arm, clustering cannot be told from chance.
 const FEW: usize = 5;
 
+/// From so many bad and good ones in each arm the score interval of a ratio holds its level.
+const ASYMPTOTIC: u64 = 5;
+
 /// Counts or events of both arms over intervals.
 ///
 /// Made by [`counts()`] or [`events()`].
@@ -178,7 +181,13 @@ impl Shares {
         let (measures, pooled) = match self.unit {
             Unit::Shares => {
                 let arms = self.totals_as(|bad, size| Counts::new(bad, size as u64))?;
-                let pooled = [counts::risk_difference(arms, level)?, counts::risk_ratio(arms, level)?];
+                let many = |counts: Counts| counts.bad().min(counts.total() - counts.bad()) >= ASYMPTOTIC;
+                let ratio = if many(arms.baseline) && many(arms.canary) {
+                    counts::risk_ratio(arms, level)?
+                } else {
+                    counts::conditional_ratio(arms, level)?
+                };
+                let pooled = [counts::risk_difference(arms, level)?, ratio];
                 ((Measure::RiskDifference, Measure::RiskRatio), pooled)
             }
             Unit::Rates => {
