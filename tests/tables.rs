@@ -101,7 +101,9 @@ fn check(case: &Value) {
                 let smaller = p.greater.min(p.less).value();
                 // The square of z, by way of its p.
                 let statistic = value(name).unwrap();
-                let expected = serinus_normal_tail(statistic.sqrt());
+                // R does not correct an excess of less than one half, which makes it look larger than one of one half.
+                let excess_below_half = continuity && value("chi2_corrected") == value("chi2");
+                let expected = if excess_below_half { 0.5 } else { normal_tail(statistic.sqrt()) };
                 assert_relative_eq!(smaller, expected, max_relative = PEER);
             }
             close(id, all.homogeneity().unwrap().value(), value("tarone_p").unwrap(), PEER);
@@ -122,7 +124,7 @@ fn check(case: &Value) {
     }
 }
 
-fn serinus_normal_tail(z: f64) -> f64 {
+fn normal_tail(z: f64) -> f64 {
     libm::erfc(z / core::f64::consts::SQRT_2) / 2.0
 }
 

@@ -195,7 +195,7 @@ impl MantelHaenszel {
     }
 
     /// Whether the arms differ in the same direction over the strata: Cochran, Mantel and Haenszel's test, with or without a
-    /// correction by half a count. Nothing is shown where no stratum has both bad and good ones.
+    /// correction by half a count (an excess of less is none; R's `mantelhaen.test` then corrects nothing). Nothing is shown where no stratum has both bad and good ones.
     pub fn sides(&self, continuity: bool) -> Sides {
         let excess = self.sum(|t| t.canary - t.bad() * (t.of_canary / t.all()));
         let variance = self.sum(|t| {
