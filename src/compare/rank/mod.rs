@@ -38,7 +38,7 @@ pub(super) use exact::{AUTOMATIC_STEPS, REQUESTED_STEPS};
 pub(super) use mann_whitney::normal_sides;
 pub use mann_whitney::{MannWhitney, MannWhitneyOptions, Method, mann_whitney, mann_whitney_with};
 use merge::cube_less_itself;
-pub(super) use merge::{Ranking, TieGroup, group_ends};
+pub(super) use merge::{Pooled, Ranking, TieGroup};
 pub use paired_shift::{paired_shift, paired_shift_with};
 pub(super) use shift::check_not_negative;
 pub use shift::{scale_ratio, shift, shift_sides, shift_with};
