@@ -172,10 +172,10 @@ pub(super) fn squared_distance(n: Arms<u64>, below: Arms<u64>, group: TieGroup) 
 }
 
 /// The standard deviation of A2 in the limit without ties: the root of `2 sum 1/(j(j+1))^2 = 2 (pi^2 - 9) / 3`.
-const LIMIT_DEVIATION: f64 = 0.761_403_091_210_793_7;
+const LIMIT_DEVIATION: f64 = 0.761_404_141_959_398_4;
 
-/// The standard deviation of A2 without ties in samples of these sizes (Scholz and Stephens, equation 4, for two samples); `None` for
-/// fewer than four values.
+/// The standard deviation, in samples of these sizes without ties, of the statistic without midranks (Scholz and Stephens, equation 4,
+/// for two samples), which is near that of A2; `None` for fewer than four values.
 fn deviation(n: Arms<u64>) -> Option<f64> {
     let total = (n.baseline + n.canary) as f64;
     if total < 4.0 {
