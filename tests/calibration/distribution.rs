@@ -3,7 +3,8 @@
 use serinus::compare::distribution::{
     AndersonDarlingMethod, anderson_darling, any_difference, kolmogorov_smirnov, largest_distance,
 };
-use serinus::synth::{Noise, Random};
+use serinus::compare::interval;
+use serinus::synth::{Latency, Noise, Random, Scenario, Split, Traffic};
 use serinus::{Arms, telemetry::Samples};
 
 use crate::calibrate::{Claim, calibrate_all, covers};
@@ -110,6 +111,38 @@ fn the_largest_distance_is_covered() {
             let arms = Arms { baseline: normal(m, random), canary: wide };
             let arms = arms.map(|values: Vec<f64>| Samples::new(values).unwrap());
             largest_distance(arms.as_ref()).effect(0.9).unwrap().interval.contains(truth)
+        });
+    }
+}
+
+/// Over intervals, without the gate, which only takes answers away: twenty buckets, and raw values.
+#[test]
+fn distributions_over_intervals() {
+    let own = |phi: f64| Scenario::autoregressive(phi, 0.3);
+    let cells: [(&str, Scenario, f64, Split, usize, f64); 8] = [
+        ("independent", Scenario::default(), 0.0, Split::Constant(0.5), 30, 0.05),
+        ("independent", Scenario::default(), 0.0, Split::Constant(0.05), 12, 0.05),
+        ("shared shock, ramp", Scenario::shared_shock(0.5), 0.0, Split::Ramp, 30, 0.05),
+        ("pauses", Scenario::default(), 0.1, Split::Constant(0.5), 30, 0.07),
+        ("AR(.3)", own(0.3), 0.0, Split::Constant(0.5), 30, 0.075),
+        ("AR(.6)", own(0.6), 0.0, Split::Constant(0.5), 60, 0.08),
+        ("AR(.6)", own(0.6), 0.0, Split::Constant(0.05), 60, 0.08),
+        ("AR(.6), ramp", own(0.6), 0.0, Split::Ramp, 60, 0.08),
+    ];
+    for (name, scenario, pauses, split, intervals, level) in cells {
+        let traffic = Traffic { intervals, split, ..Traffic::default() };
+        let latency = Latency { pauses, ..Latency::default() };
+        let text = format!("any difference of buckets, {name}, {split:?}, T = {intervals}");
+        calibrate_all([Claim::level(&text, level)], |random| {
+            let drawn = traffic.histograms(&latency, &scenario, random).unwrap();
+            [interval::buckets(&drawn).unwrap().distribution().unwrap().largest().rejects(0.05)]
+        });
+    }
+    let traffic = Traffic { intervals: 30, requests: 20.0, ..Traffic::default() };
+    for (name, scenario, level) in [("independent", Scenario::default(), 0.05), ("AR(.6)", own(0.6), 0.08)] {
+        calibrate_all([Claim::level(&format!("any difference of raw values, {name}"), level)], |random| {
+            let drawn = traffic.samples(&Latency::default(), &scenario, random);
+            [interval::samples(&drawn).unwrap().distribution().unwrap().largest().rejects(0.05)]
         });
     }
 }

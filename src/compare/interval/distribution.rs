@@ -5,6 +5,10 @@
 //! [`exceedance`](crate::compare::exceedance) does, whether the share of values above differs ([`counts`] against a difference of 0).
 //! With k thresholds its p is the smallest of both sides' times 2k (Bonferroni). The larger p of both counts: valid if either is.
 //!
+//! One-sided harm at .05, measured without the gate (`tests/calibration`): at most .05 for independent values and shocks that the arms
+//! share, .07 for pauses, .08 for noise of each arm's own with a lag-1 autocorrelation of .6. It is less where thresholds are many and
+//! dependence little: .01 for independent values in 20 buckets.
+//!
 //! So all that is seen must show in the share beyond one of the thresholds too: a difference between them, in a spike that has moved
 //! within 5 % of the values, say, does not.
 
