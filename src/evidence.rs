@@ -285,6 +285,8 @@ pub enum Measure {
     ScaleRatio,
     /// Canary's slope minus baseline's, per minute.
     SlopeDifference,
+    /// The largest distance between the distribution functions, from 0 to 1 (Kolmogorov and Smirnov's D).
+    KolmogorovDistance,
 }
 
 /// How large a difference is, with its uncertainty.

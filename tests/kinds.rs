@@ -382,3 +382,127 @@ fn early_is_not_undecidable() {
         expect(&report, Verdict::Continue, Code::NotEnoughYet, "early is not decided yet");
     }
 }
+
+const SPREADS: &str = "metrics: [
+    {name: m, kind: samples, margin: {superiority: 0.15}},
+    {name: spread, kind: samples, question: distribution, unit: seconds, role: ROLE}]";
+
+/// Latencies that a change spreads by a factor about the same median.
+fn spread(factor: f64, values: u32) -> serinus::telemetry::Samples {
+    let at = |i: u32| 10.0 + factor * (f64::from((i * 37) % values) / f64::from(values) - 0.5);
+    serinus::telemetry::Samples::new((0..values).map(at).collect()).unwrap()
+}
+
+#[test]
+fn a_spread_that_no_shift_shows_rolls_back_as_a_guard() {
+    let judged = |factor: f64, role: &str| {
+        let arms = Arms { baseline: spread(1.0, 2_000), canary: spread(factor, 1_999) };
+        let mut telemetry = serinus::verdict::Telemetry::default();
+        for name in ["m", "spread"] {
+            telemetry.insert(name, Observed::Samples(arms.clone().into()));
+        }
+        policy(&SPREADS.replace("ROLE", role)).check().unwrap().judge(&telemetry)
+    };
+    let report = judged(3.0, "guard");
+    assert_eq!(report.metrics[0].classification, Classification::Pass, "{report}");
+    expect(&report, Verdict::Rollback, Code::HarmShown, "spread is distributed differently");
+    let found = &report.metrics[1];
+    assert_eq!(found.safety, Some(serinus::PValue::ONE));
+    assert_eq!(found.effects.len(), 1);
+    let effect = &found.effects[0];
+    assert_eq!(effect.measure, serinus::Measure::KolmogorovDistance);
+    // Evenly spread over 1 and over 3: the distance is 1/3 at either end of the narrow one, the last hundredths by chance.
+    assert!((effect.estimate.unwrap() - 1.0 / 3.0).abs() < 0.01, "{report}");
+    assert!(effect.interval.low.unwrap() > 0.2 && effect.interval.high.unwrap() < 0.5);
+    let at = found.threshold.unwrap();
+    let way = if at > 10.0 { Way::High } else { Way::Low };
+    assert!((at - 10.0).abs() > 0.49 && (at - 10.0).abs() < 0.51);
+    assert_eq!(found.classification, Classification::Fail(way));
+    assert!(
+        found.method.starts_with("Kolmogorov-Smirnov (exact) and Anderson-Darling (limit)"),
+        "{}",
+        found.method
+    );
+    assert_eq!((found.traffic_needed, found.decaying), (None, false));
+    for part in
+        ["0.334", " D", "shown to be distributed differently", "farthest apart at", "every difference shows"]
+    {
+        assert!(report.to_string().contains(part), "{part}: {report}");
+    }
+    for role in ["informative", "dryRun"] {
+        assert_eq!(judged(3.0, role).verdict, Verdict::Promote);
+    }
+    // Not shown to be alike either, and not waited for.
+    let report = judged(1.0, "guard");
+    assert_eq!(report.metrics[1].classification, Classification::Inconclusive);
+    expect(&report, Verdict::Promote, Code::SafetyShown, "m");
+    assert!(report.to_string().contains("does not show that there is none"), "{report}");
+    let read: serinus::verdict::Report =
+        serde_json::from_slice(&serde_json::to_vec(&report).unwrap()).unwrap();
+    assert_eq!(serde_json::to_vec(&read).unwrap(), serde_json::to_vec(&report).unwrap());
+}
+
+#[test]
+fn a_spread_of_buckets_over_intervals() {
+    let rule = "metrics: [
+        {name: all, kind: counts, bad: bad, total: all, margin: {absolute: 0.5}},
+        {name: m, kind: histogram, value: h, question: distribution, role: guard}]";
+    let edges = vec![1.0, 2.0, 3.0, 4.0];
+    let second = |t: u64, out: u64| {
+        let inner = 20 + (t * 7) % 5;
+        Histogram::new(edges.clone(), vec![10 + out, inner, 40 - 2 * out, 22, 10 + out]).unwrap()
+    };
+    let judged = |out: u64, seconds: u64| {
+        let mut set = SeriesSet::default();
+        for (arm, out, phase) in [(Arm::Baseline, 0, 0), (Arm::Canary, out, 3)] {
+            let all: Vec<Histogram> = (0..seconds).map(|t| second(t + phase, out)).collect();
+            export::buckets(&mut set, "h", arm, &all);
+            points(&mut set, "all", arm, &[], grown(0.0, vec![100.0; seconds as usize]));
+            points(&mut set, "bad", arm, &[], grown(0.0, vec![0.0; seconds as usize]));
+        }
+        judge(rule, &set)
+    };
+    let report = judged(12, 60);
+    expect(&report, Verdict::Rollback, Code::HarmShown, "m is distributed differently");
+    let found = &report.metrics[1];
+    assert_eq!(
+        (found.intervals, found.effects[0].interval.low, found.effects[0].interval.high),
+        (Some(60), None, None)
+    );
+    assert!(
+        found.method.starts_with("shares above 4 thresholds over 60 intervals; Kolmogorov-Smirnov"),
+        "{}",
+        found.method
+    );
+    assert!(found.threshold == Some(1.0) || found.threshold == Some(4.0), "{report}");
+    assert_eq!(judged(0, 60).verdict, Verdict::Promote);
+    // With few intervals both tests stand for independent values.
+    let report = judged(12, 5);
+    assert_eq!(report.verdict, Verdict::Rollback, "{report}");
+    assert_eq!(report.metrics[1].guarantee, Some(serinus::Guarantee::Model));
+    // An arm without values.
+    let empty = Histogram::new(edges.clone(), vec![0; 5]).unwrap();
+    let rule = "metrics: [{name: m, kind: histogram, value: h, question: distribution, role: guard}, {name: r, kind: samples, margin: {superiority: 0.1}}]";
+    for (baseline, canary) in [(second(0, 0), empty.clone()), (empty.clone(), empty.clone())] {
+        let report = judge_given(rule, Observed::Histogram(Arms { baseline, canary }.into()));
+        assert_eq!(report.metrics[0].classification, Classification::Inconclusive, "{report}");
+        expect_note(&report.metrics[0], "an arm has no traffic yet");
+    }
+}
+
+/// Intervals that resemble each other show nothing, as for every other question.
+#[test]
+fn the_gate_holds_for_distributions_too() {
+    use serinus::compare::interval::buckets;
+    let edges = vec![1.0, 2.0];
+    // The canary's first half is all low, its second all high, in long waves.
+    let wave = |t: usize| if (t / 15) % 2 == 0 { vec![80, 15, 5] } else { vec![5, 15, 80] };
+    let of = |counts: Vec<u64>| Histogram::new(edges.clone(), counts).unwrap();
+    let intervals: Vec<Arms<Histogram>> =
+        (0..45).map(|t| Arms { baseline: of(vec![40, 20, 40]), canary: of(wave(t)) }).collect();
+    let found = buckets(&intervals).unwrap().distribution().unwrap();
+    assert!(found.pooled.p.value() < 1e-6, "{found:?}");
+    assert!(found.too_dependent().is_some_and(|worth| worth < 15.0), "{found:?}");
+    assert_eq!(found.p(), serinus::PValue::ONE);
+    assert!(found.largest() < found.p());
+}

@@ -383,3 +383,45 @@ fn the_open_bucket_is_no_argument() {
     telemetry.insert("h", Observed::Histogram(arms.into()));
     assert_ne!(policy(rule).check().unwrap().judge(&telemetry).verdict, Verdict::Promote);
 }
+
+#[test]
+fn a_distribution_has_no_margin_no_direction_and_is_never_required() {
+    let rule = |rest: &str| {
+        policy(&format!(
+            "metrics: [{ERRORS}, {{name: d, kind: histogram, value: h, question: distribution, {rest}}}]"
+        ))
+    };
+    for role in ["guard", "informative", "dryRun"] {
+        assert!(rule(&format!("role: {role}")).check().is_ok());
+    }
+    assert!(
+        policy(&format!(
+            "metrics: [{ERRORS}, {{name: d, kind: samples, question: distribution, role: guard}}]"
+        ))
+        .check()
+        .is_ok()
+    );
+    for (rest, paths, why) in [
+        ("role: required", &["role"][..], "never shown safe"),
+        ("role: guard, margin: {relative: 0.1}", &["margin"], "any difference at all"),
+        ("role: guard, direction: lowerIsWorse", &["direction"], "any direction is harm"),
+        ("role: guard, direction: either", &["direction"], "any direction is harm"),
+        ("role: guard, limit: {max: 0.1}", &["limit"], "only of a share or a rate"),
+        ("role: guard, above: {value: 1}", &["above", "margin"], "only of the question exceedance"),
+        ("direction: either, margin: {absolute: 1}", &["margin", "direction", "role"], "make it a guard"),
+    ] {
+        let errors = rule(rest).check().expect_err(rest);
+        let found: Vec<&str> = errors.errors().iter().filter_map(|error| error.path()).collect();
+        let expected: Vec<String> = paths.iter().map(|path| format!("metrics[1].{path}")).collect();
+        assert_eq!(found, expected, "{rest}: {errors}");
+        assert!(errors.to_string().contains(why), "{rest}: {errors}");
+    }
+    for kind in ["counts, bad: b, total: t", "series, value: v", "moments", "ratio, value: v, per: u"] {
+        let metric = format!(
+            "{{name: d, kind: {kind}, question: distribution, role: guard, margin: {{absolute: 0.1}}}}"
+        );
+        let errors = policy(&format!("metrics: [{ERRORS}, {metric}]")).check().expect_err(kind);
+        let found: Vec<&str> = errors.errors().iter().filter_map(|error| error.path()).collect();
+        assert_eq!(found, ["metrics[1].question"], "{errors}");
+    }
+}

@@ -328,7 +328,7 @@ pub fn median(histogram: &Histogram) -> Option<f64> {
     None
 }
 
-fn check(arms: Arms<&Histogram>) -> Result<(), Error> {
+pub(super) fn check(arms: Arms<&Histogram>) -> Result<(), Error> {
     if arms.baseline.edges() != arms.canary.edges() {
         return Err(Error::telemetry("the arms' histograms have different bucket edges"));
     }

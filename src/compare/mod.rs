@@ -3,14 +3,14 @@
 //! | telemetry | method | module |
 //! |---|---|---|
 //! | [`Samples`](crate::telemetry::Samples) | Mann-Whitney U, Brunner-Munzel, probability of superiority; by strata van Elteren | [`rank`] |
-//! | the same, for any difference | Kolmogorov-Smirnov | [`distribution`] |
+//! | the same or buckets, for any difference | Kolmogorov-Smirnov, Anderson-Darling | [`distribution`] |
 //! | the same, quantiles | order statistics, Harrell-Davis | [`quantile`] |
 //! | pairs of values | Wilcoxon's signed ranks | [`rank`] |
 //! | [`Counts`](crate::telemetry::Counts) | Miettinen-Nurminen, conditional mid-p | [`counts`] |
 //! | [`Events`](crate::telemetry::Events) | conditional binomial, score | [`events`] |
 //! | [`Histogram`](crate::telemetry::Histogram) | Mann-Whitney on buckets, exceedance | [`histogram`], [`exceedance`] |
 //! | [`Series`](crate::telemetry::Series) | aligned rank effect, difference of trends | [`series`] |
-//! | counts, events, samples or buckets per interval | Mantel-Haenszel, van Elteren, beside the tests above | [`interval`] |
+//! | counts, events, samples or buckets per interval | Mantel-Haenszel, van Elteren, shares above thresholds, beside the tests above | [`interval`] |
 //! | [`Ratio`](crate::telemetry::Ratio) | ratio of totals by the delta method | [`ratio`] |
 //! | [`Moments`](crate::telemetry::Moments) | Welch | [`moments`] |
 //! | many metrics | Holm | [`multiplicity`] |

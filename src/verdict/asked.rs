@@ -6,7 +6,9 @@ use std::rc::Rc;
 use crate::{
     arm::Arms,
     compare::{
-        counts, events, exceedance, histogram,
+        counts,
+        distribution::{LargestDistance, largest_distance, largest_distance_buckets},
+        events, exceedance, histogram,
         interval::{self, Basis, Buckets, Raw, Shares, Tested},
         moments,
         question::{Answer, Boundary, Sides, ask},
@@ -15,7 +17,7 @@ use crate::{
     },
     error::Error,
     evidence::PValue,
-    telemetry::{Counts, Events, Intervals, Moments, Series},
+    telemetry::{Counts, Events, Histogram, Intervals, Moments, Series},
     verdict::{
         checked::{Ask, Metric, Threshold},
         observed::Observed,
@@ -53,6 +55,7 @@ pub(super) enum Asked<'a> {
     },
     Buckets(Buckets),
     Values(Raw<'a>),
+    Distribution(Whole),
     Level(Levels),
     /// Pairs whose noise is known to be independent.
     Pairs(Rc<Aligned>, Option<Arms<f64>>),
@@ -66,6 +69,61 @@ pub(super) enum Asked<'a> {
         proportional: bool,
     },
     Mean(Arms<Moments>),
+}
+
+/// Whole distributions, which are asked one question only, without a margin.
+pub(super) struct Whole {
+    /// `None` if an arm has no value.
+    pub(super) found: Option<(interval::Distribution, LargestDistance)>,
+    pub(super) dropped: usize,
+    summaries: Arms<Summary>,
+}
+
+impl Whole {
+    fn of_buckets(buckets: &Buckets, independent: bool) -> Result<Whole, Error> {
+        let arms = buckets.pooled();
+        let found = if arms.baseline.total() == 0 || arms.canary.total() == 0 {
+            None
+        } else {
+            let found = buckets.distribution()?;
+            let found = if independent { found.independent() } else { found };
+            Some((found, largest_distance_buckets(arms)?))
+        };
+        Ok(Whole { found, dropped: buckets.dropped(), summaries: buckets_seen(buckets) })
+    }
+
+    fn of_values(raw: &Raw, independent: bool) -> Result<Whole, Error> {
+        let found = raw.distribution()?;
+        let found = if independent { found.independent() } else { found };
+        let found = Some((found, largest_distance(raw.pooled())));
+        Ok(Whole { found, dropped: 0, summaries: values_seen(raw) })
+    }
+
+    /// Any difference is harm, and none is ever shown to be absent.
+    fn answers(&self) -> Answers {
+        let (harm, higher, too_dependent) = match &self.found {
+            Some((found, apart)) => (found.p(), apart.canary_is_higher, found.too_dependent()),
+            None => (PValue::ONE, true, None),
+        };
+        Answers {
+            harm,
+            safety: PValue::ONE,
+            way: if higher { Way::High } else { Way::Low },
+            by_limit: false,
+            beyond: None,
+            canary_beyond: false,
+            too_dependent,
+        }
+    }
+}
+
+fn buckets_seen(buckets: &Buckets) -> Arms<Summary> {
+    let seen = |h: &Histogram| Summary { size: h.total() as f64, bad: None, value: histogram::median(h) };
+    buckets.pooled().map(seen)
+}
+
+fn values_seen(raw: &Raw) -> Arms<Summary> {
+    raw.pooled().map(|s| Summary { size: s.len() as f64, bad: None, value: Some(s.median()) })
 }
 
 /// Aligned pairs, with the tests at the boundaries that were asked so far: each takes a merge and many cosines.
@@ -184,6 +242,13 @@ impl<'a> Asked<'a> {
             (Observed::Samples(intervals), Ask::Shift) => {
                 Ok(Asked::Values(interval::samples(intervals.arms())?))
             }
+            (Observed::Histogram(intervals), Ask::Distribution) => Ok(Asked::Distribution(
+                Whole::of_buckets(&interval::buckets(intervals.arms())?, metric.independent)?,
+            )),
+            (Observed::Samples(intervals), Ask::Distribution) => Ok(Asked::Distribution(Whole::of_values(
+                &interval::samples(intervals.arms())?,
+                metric.independent,
+            )?)),
             (Observed::Histogram(intervals), Ask::Exceedance(threshold)) => {
                 let all = interval::buckets(intervals.arms())?;
                 let arms = all.pooled();
@@ -252,7 +317,7 @@ impl<'a> Asked<'a> {
                 Asked::Rate { shares: shares.clone().repeated(factor)?, totals: *totals }
             }
             Asked::Buckets(buckets) => Asked::Buckets(buckets.clone().repeated(factor)?),
-            Asked::Values(_) | Asked::Pairs(..) => return None,
+            Asked::Values(_) | Asked::Distribution(_) | Asked::Pairs(..) => return None,
             Asked::Level(Levels { pairs, asked, load, instances }) => {
                 let repeated =
                     |(boundary, level): &(Boundary, Level)| (*boundary, level.repeated(pairs.len(), factor));
@@ -274,11 +339,11 @@ impl<'a> Asked<'a> {
         })
     }
 
-    /// Whether what was seen tells what more of the same would show: not of raw values, and not before a method has enough to
-    /// estimate an error from.
+    /// Whether what was seen tells what more of the same would show: not of raw values, nor of whole distributions, and not
+    /// before a method has enough to estimate an error from.
     pub(super) fn tells_of_more(&self) -> bool {
         match self {
-            Asked::Values(_) | Asked::Pairs(..) => false,
+            Asked::Values(_) | Asked::Distribution(_) | Asked::Pairs(..) => false,
             Asked::Level(levels) => levels.pairs.len() >= series::LEAST,
             Asked::Trend { trend, .. } => trend.per_minute.is_some(),
             Asked::Amount { comparison, .. } => comparison.effective().is_some(),
@@ -314,6 +379,7 @@ impl<'a> Asked<'a> {
                 totals.baseline.units() == 0.0 || totals.canary.units() == 0.0
             }
             Asked::Mean(arms) => arms.baseline.n() == 0 || arms.canary.n() == 0,
+            Asked::Distribution(whole) => whole.found.is_none(),
             Asked::Values(_) | Asked::Level(_) | Asked::Pairs(..) | Asked::Trend { .. } => false,
         }
     }
@@ -326,6 +392,8 @@ impl<'a> Asked<'a> {
             Asked::Buckets(buckets) => Ok(of(buckets.sides(boundary)?)),
             Asked::Values(raw) => Ok(of(raw.sides(boundary)?)),
             Asked::Pairs(pairs, _) => Ok(series::independent_sides(pairs, boundary)?.into()),
+            // Has no boundary: it is not asked here.
+            Asked::Distribution(_) => Ok(Sides::NOTHING.into()),
             Asked::Level(levels) => {
                 // The gate is the same at every boundary: that of the values as they are.
                 let as_seen = levels.at(Boundary::Superiority(0.5))?;
@@ -369,13 +437,9 @@ impl<'a> Asked<'a> {
             Asked::Rate { totals, .. } => {
                 totals.map(|e| Summary { size: e.exposure(), bad: Some(e.count()), value: e.rate() })
             }
-            Asked::Buckets(buckets) => {
-                let arms = buckets.pooled();
-                arms.map(|h| Summary { size: h.total() as f64, bad: None, value: histogram::median(h) })
-            }
-            Asked::Values(raw) => {
-                raw.pooled().map(|s| Summary { size: s.len() as f64, bad: None, value: Some(s.median()) })
-            }
+            Asked::Buckets(buckets) => buckets_seen(buckets),
+            Asked::Values(raw) => values_seen(raw),
+            Asked::Distribution(whole) => whole.summaries,
             Asked::Level(levels) => pairs(&levels.pairs),
             Asked::Pairs(all, _) => pairs(all),
             Asked::Trend { pairs: all, .. } => pairs(all),
@@ -401,6 +465,9 @@ impl<'a> Asked<'a> {
     }
 
     pub(super) fn answers(&self, metric: &Metric) -> Result<Answers, Error> {
+        if let Asked::Distribution(whole) = self {
+            return Ok(whole.answers());
+        }
         // `ask` calls the method for each boundary; the first error is what is reported.
         let fault = RefCell::new(None);
         let too_dependent: Cell<Option<f64>> = Cell::default();

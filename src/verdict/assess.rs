@@ -3,8 +3,9 @@
 use crate::{
     arm::Arms,
     compare::{
+        distribution::{AndersonDarlingMethod, KolmogorovSmirnovMethod, LargestDistance},
         histogram,
-        interval::{self, Basis, Tested},
+        interval::{self, Basis, Distribution, Tested},
         moments,
         quantile::QuantileShift,
         question::Boundary,
@@ -198,6 +199,12 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
                 evidence.assumptions.push("the arms' values differ by a shift or a factor".into());
             }
         }
+        Asked::Distribution(whole) => {
+            if let Some((found, apart)) = &whole.found {
+                evidence.tells_apart(found, apart, level, whole.dropped)?;
+                evidence.dates(observed);
+            }
+        }
         Asked::Level(levels) => {
             let pairs = &levels.pairs;
             let equal = levels.at(Boundary::Superiority(0.5))?;
@@ -336,6 +343,41 @@ impl Evidence {
         if dropped > 0 {
             self.notes.push(format!("{dropped} intervals in which an arm saw nothing are left out"));
         }
+    }
+
+    /// Says what whole distributions tell: where they are farthest apart, and what the answer rests on.
+    fn tells_apart(
+        &mut self,
+        found: &Distribution,
+        apart: &LargestDistance,
+        level: f64,
+        dropped: usize,
+    ) -> Result<(), Error> {
+        let pooled = &found.pooled;
+        let how = |exact: bool| if exact { "exact" } else { "limit" };
+        let tests = format!(
+            "Kolmogorov-Smirnov ({}) and Anderson-Darling ({}), twice the smaller p",
+            how(pooled.kolmogorov_smirnov.method == KolmogorovSmirnovMethod::Exact),
+            how(pooled.anderson_darling.method == AndersonDarlingMethod::Exact)
+        );
+        let mut effect = apart.effect(level)?;
+        match (found.strongest(), &found.thresholds) {
+            (Some(strongest), Some(thresholds)) => {
+                // The reach of independent values is none of intervals'.
+                effect.interval = Interval { low: None, high: None, level };
+                let shares = format!("shares above {} thresholds", thresholds.len());
+                self.rests(&strongest.tested, [&tests, &shares], "values", dropped);
+            }
+            _ => {
+                self.method = tests;
+                self.guarantee = Guarantee::Model;
+                self.assumptions.push("values are independent of each other".into());
+            }
+        }
+        self.effects = vec![effect];
+        self.threshold = apart.at;
+        self.notes.push("no margin: with enough traffic every difference shows, however small".into());
+        Ok(())
     }
 
     /// Says when an incident was.

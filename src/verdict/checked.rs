@@ -166,6 +166,7 @@ pub(super) enum Ask {
     Rate,
     Shift,
     Exceedance(Threshold),
+    Distribution,
     Level,
     Trend,
     Mean,
@@ -192,7 +193,12 @@ fn check_metric(
 ) -> Option<Metric> {
     let source = check_source(policy, metric, path, problems);
     let ask = check_question(metric, path, problems);
-    let margin = check_margin(metric, path, problems);
+    let margin = if ask == Some(Ask::Distribution) {
+        check_distribution(metric, path, problems);
+        Margin::default()
+    } else {
+        check_margin(metric, path, problems)
+    };
     let limit = check_limit(metric, path, problems);
     Some(Metric {
         name: metric.name.clone(),
@@ -311,7 +317,9 @@ fn arm_selector(policy: &Policy, metric: &MetricPolicy, text: &str) -> Result<Ar
 fn check_question(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> Option<Ask> {
     let (default, others): (Option<Question>, &[Question]) = match metric.kind {
         Kind::Counts | Kind::Events | Kind::Ratio | Kind::Moments => (None, &[]),
-        Kind::Samples | Kind::Histogram => (Some(Question::Shift), &[Question::Exceedance]),
+        Kind::Samples | Kind::Histogram => {
+            (Some(Question::Shift), &[Question::Exceedance, Question::Distribution])
+        }
         Kind::Series => (Some(Question::Level), &[Question::Trend]),
     };
     if let Some(question) = metric.question
@@ -331,6 +339,7 @@ fn check_question(metric: &MetricPolicy, path: &str, problems: &mut Problems) ->
     };
     match (question, above) {
         (Question::Shift, _) => Some(Ask::Shift),
+        (Question::Distribution, _) => Some(Ask::Distribution),
         (Question::Level, _) => Some(Ask::Level),
         (Question::Trend, _) => Some(Ask::Trend),
         (Question::Exceedance, Some(Above { quantile: Some(q), value: None })) if q > 0.0 && q < 1.0 => {
@@ -389,6 +398,17 @@ fn check_margin(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> M
         );
     }
     margin
+}
+
+/// Of the question distribution, which has two hypotheses only: no difference at all, or any.
+fn check_distribution(metric: &MetricPolicy, path: &str, problems: &mut Problems) {
+    let message = "the question distribution takes none: it asks for any difference at all";
+    problems.require(metric.margin.is_none(), format!("{path}.margin"), message);
+    let message = "the question distribution takes none: a difference in any direction is harm";
+    problems.require(metric.direction == Direction::default(), format!("{path}.direction"), message);
+    let message = "without a margin a distribution is never shown safe, so nothing could ever be promoted: make it a \
+                   guard, and require another metric";
+    problems.require(metric.role != Role::Required, format!("{path}.role"), message);
 }
 
 fn check_limit(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> Limit {

@@ -3,7 +3,7 @@
 use crate::{
     arm::Arm,
     error::Error,
-    evidence::PValue,
+    evidence::{Margin, PValue},
     verdict::{
         policy::Role,
         report::{Assessment, Classification, Code, Reason, Verdict},
@@ -85,6 +85,8 @@ fn harm_shown(metrics: Standings) -> Vec<Reason> {
         .map(|(a, standing)| {
             let (code, what) = if standing.by_limit {
                 (Code::LimitExceeded, "beyond its limit in the canary, and worse than the baseline")
+            } else if a.margin == Margin::default() {
+                (Code::HarmShown, "distributed differently")
             } else {
                 (Code::HarmShown, "worse than its margin")
             };

@@ -180,6 +180,9 @@ pub enum Question {
     Shift,
     /// Is the share of values above a threshold larger?
     Exceedance,
+    /// Is anything different, be it place, spread or shape? (Kolmogorov-Smirnov and Anderson-Darling.) Without a margin and a
+    /// direction: every difference is harm, however small, and none is ever shown to be absent. So it is for guards.
+    Distribution,
     /// `series`: are the values of the same instants larger?
     Level,
     /// `series`: do the values grow faster? The margin is per minute.
@@ -304,7 +307,7 @@ pub struct MetricPolicy {
     /// `ratio`: what may be taken for granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assume: Option<Assume>,
-    /// `histogram`, `samples`: `shift` (the default) or `exceedance`. `series`: `level` (the default) or `trend`.
+    /// `histogram`, `samples`: `shift` (the default), `exceedance` or `distribution`. `series`: `level` (the default) or `trend`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<Question>,
     /// Of an `exceedance`: the threshold.
@@ -313,10 +316,11 @@ pub struct MetricPolicy {
     /// The label that tells the arms apart, where it is another than the policy's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// Which way is worse. Default `higherIsWorse`.
+    /// Which way is worse. Default `higherIsWorse`; the question `distribution` takes none.
     #[serde(default)]
     pub direction: Direction,
-    /// How much worse is acceptable. Without one nothing could ever be shown safe, so it has no default.
+    /// How much worse is acceptable. Without one nothing could ever be shown safe, so it has no default. The question
+    /// `distribution` alone takes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margin: Option<Margin>,
     /// What is never acceptable: of a share or a rate.

@@ -76,7 +76,7 @@ pub enum Way {
 pub enum Classification {
     /// Shown to be no worse than the margin.
     Pass,
-    /// Shown to be worse than the margin, or than the limit.
+    /// Shown to be worse than the margin, or than the limit; of a distribution, shown to differ.
     Fail(Way),
     /// Neither.
     Inconclusive,
@@ -104,7 +104,7 @@ impl fmt::Display for Classification {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Code {
-    /// A metric is worse than its margin.
+    /// A metric is worse than its margin, or without one distributed differently.
     HarmShown,
     /// A metric is beyond its limit in the canary, and worse than the baseline.
     LimitExceeded,
@@ -195,12 +195,12 @@ pub struct Assessment {
     /// What was seen in each arm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arms: Option<Arms<Summary>>,
-    /// The threshold of an exceedance.
+    /// The threshold of an exceedance; of a distribution, up to where the shares of the arms' values differ most.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "twelve_digits::option")]
     pub threshold: Option<f64>,
     /// The differences, in the metric's own unit and relative to the baseline; of a series first in the scale of its margin.
     pub effects: Vec<Effect>,
-    /// What is acceptable.
+    /// What is acceptable; of a distribution nothing is.
     pub margin: Margin,
     /// What never is.
     pub limit: Limit,

@@ -86,13 +86,14 @@ fn change(effect: &Effect, a: &Assessment) -> Option<String> {
     let show: fn(f64, &Assessment) -> String = match effect.measure {
         Measure::RiskDifference => |v, _| format!("{:+.2}", v * 100.0),
         measure if is_ratio(measure) => |v, _| format!("{:+.1}", (v - 1.0) * 100.0),
-        Measure::ProbabilityOfSuperiority => |v, _| format!("{v:.3}"),
+        Measure::ProbabilityOfSuperiority | Measure::KolmogorovDistance => |v, _| format!("{v:.3}"),
         _ => |v, a| in_unit(v, a.unit, false),
     };
     let suffix = match effect.measure {
         Measure::RiskDifference => " pp",
         measure if is_ratio(measure) => " %",
         Measure::ProbabilityOfSuperiority => " theta",
+        Measure::KolmogorovDistance => " D",
         Measure::SlopeDifference => " a minute",
         _ => "",
     };
@@ -119,15 +120,23 @@ fn accepted(margin: &Margin, a: &Assessment) -> String {
         .map(|m| if is_share(a) { format!("{} pp", trimmed(m * 100.0)) } else { in_unit(m, a.unit, false) });
     let superiority = margin.superiority.map(|m| format!("theta {}", trimmed(0.5 + m)));
     let parts: Vec<String> = relative.into_iter().chain(absolute).chain(superiority).collect();
-    parts.join(" or ")
+    if parts.is_empty() { "-".into() } else { parts.join(" or ") }
 }
 
 /// What a reader should know beside the numbers.
 fn explain(a: &Assessment, report: &Report) -> Vec<String> {
+    // The one question that takes no margin.
+    let any_difference = a.margin == Margin::default();
     let mut lines = Vec::new();
     let mut say = |text: String| lines.push(format!("{}: {text}", a.metric));
     match a.classification {
         Classification::Pass => say("shown to be no worse than what is accepted".into()),
+        Classification::Fail(_) if a.harm_adjusted.is_some() && any_difference => {
+            say("shown to be distributed differently".into())
+        }
+        Classification::Inconclusive if any_difference => {
+            say("no difference shown, which does not show that there is none".into())
+        }
         Classification::Fail(_) if a.harm_adjusted.is_some() => {
             say("shown to be worse than what is accepted".into())
         }
@@ -149,7 +158,8 @@ fn explain(a: &Assessment, report: &Report) -> Vec<String> {
             Some(bad) => format!("{bad} of {}", trimmed(s.size)),
             None => trimmed(s.size),
         };
-        let beyond = a.threshold.map_or(String::new(), |t| format!(" above {}", in_unit(t, a.unit, false)));
+        let place = if any_difference { ", farthest apart at" } else { " above" };
+        let beyond = a.threshold.map_or(String::new(), |t| format!("{place} {}", in_unit(t, a.unit, false)));
         say(format!("baseline {}, canary {}{beyond}", seen(&arms.baseline), seen(&arms.canary)));
     }
     if let (Some(intervals), Some(effective)) = (a.intervals, a.effective) {

@@ -1,6 +1,5 @@
-//! Levels of the Mann-Whitney test, and of Kolmogorov and Smirnov's.
+//! Levels of the Mann-Whitney test, and the coverage of quantiles.
 
-use serinus::compare::distribution::kolmogorov_smirnov;
 use serinus::compare::rank::mann_whitney;
 use serinus::synth::{Noise, Random};
 use serinus::{Arms, telemetry::Samples};
@@ -64,30 +63,6 @@ cells! {
     tied_100: tied, 100 v 100;
     tied_1000: tied, 1000 v 1000;
     tied_50_5: tied, 5 v 50;
-}
-
-/// Exact to 2,800 values an arm, and too large beyond with ties.
-#[test]
-fn kolmogorov_and_smirnov() {
-    type Draw = fn(usize, &mut Random) -> Vec<f64>;
-    let cells: [(&str, Draw, usize, usize); 6] = [
-        ("normal", normal, 5, 5),
-        ("normal", normal, 40, 12),
-        ("normal", normal, 100, 100),
-        ("tied", tied, 30, 30),
-        ("tied", tied, 12, 90),
-        ("tied", tied, 3000, 3000),
-    ];
-    for (name, draw, n, m) in cells {
-        let at = format!("Kolmogorov-Smirnov, {name}, {n} v {m}");
-        let [both, greater, less] = ["both", "greater", "less"].map(|side| format!("{at}, {side}"));
-        let claims = [&both, &greater, &less].map(|text| Claim::level(text, 0.05));
-        calibrate_all(claims, |random| {
-            let arms = Arms { baseline: m, canary: n }.map(|n| Samples::new(draw(n, random)).unwrap());
-            let test = kolmogorov_smirnov(arms.as_ref());
-            [test.p, test.sides.greater, test.sides.less].map(|p| p.value() <= 0.05)
-        });
-    }
 }
 
 /// Limits from order statistics hold whatever the distribution.

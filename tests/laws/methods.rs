@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use serinus::{
     Arms, PValue,
     compare::{
-        counts, events, histogram,
+        counts,
+        distribution::{self, AndersonDarlingMethod, KolmogorovSmirnovMethod},
+        events, histogram,
         multiplicity::holm,
         question::{Boundary, Sides},
         rank::{self, MannWhitneyOptions, Method},
@@ -85,6 +87,55 @@ fn mann_whitney() {
     tally.finish("Mann-Whitney", &["ties", "no ties", "Exact", "rejected", "not rejected"], 50);
 }
 
+/// Whole distributions have no direction: order alone counts, whichever way and whichever arm.
+#[test]
+fn distributions() {
+    let tally = Tally::default();
+    check(1_000, (samples(24, 80), world(), -40..=40_i32), |(arms, world, exponent)| {
+        let once = distribution::any_difference(arms.as_ref());
+        let place = distribution::largest_distance(arms.as_ref());
+        prop_assert_eq!(place.d, once.kolmogorov_smirnov.d);
+        let swapped = distribution::any_difference(arms.as_ref().swapped());
+        prop_assert!(same(once.p, swapped.p), "{once:?} {swapped:?}");
+        prop_assert!(same(once.anderson_darling.p, swapped.anderson_darling.p));
+        prop_assert!(mirrored(once.kolmogorov_smirnov.sides, swapped.kolmogorov_smirnov.sides));
+        prop_assert_eq!(once.anderson_darling.a2, swapped.anderson_darling.a2);
+        let mapped = |f: &dyn Fn(f64) -> f64| {
+            arms.as_ref().map(|s| Samples::new(s.sorted().iter().map(|v| f(*v)).collect()).unwrap())
+        };
+        let factor = f64::from(exponent).exp2();
+        prop_assert_eq!(once, distribution::any_difference(mapped(&|v| v * factor).as_ref()));
+        let turned = distribution::any_difference(mapped(&|v| -v).as_ref());
+        // The same sums from the other end.
+        prop_assert!(same(once.p, turned.p), "{once:?} {turned:?}");
+        tally.count(if once.anderson_darling.method == AndersonDarlingMethod::Exact {
+            "exact"
+        } else {
+            "limit"
+        });
+        tally.count(if once.p.rejects(0.05) { "rejected" } else { "not rejected" });
+
+        let arms = world.latency;
+        if arms.baseline.total() == 0 || arms.canary.total() == 0 {
+            prop_assert!(distribution::any_difference_buckets(arms.as_ref()).is_err());
+            return Ok(());
+        }
+        let once = distribution::any_difference_buckets(arms.as_ref()).unwrap();
+        let swapped = distribution::any_difference_buckets(arms.as_ref().swapped()).unwrap();
+        prop_assert!(same(once.p, swapped.p), "{once:?} {swapped:?}");
+        let way = distribution::largest_distance_buckets(arms.as_ref()).unwrap();
+        let turned = distribution::largest_distance_buckets(arms.as_ref().swapped()).unwrap();
+        prop_assert_eq!((way.d, way.at), (turned.d, turned.at));
+        prop_assert!(way.d == 0.0 || way.canary_is_higher != turned.canary_is_higher);
+        tally.count(if once.p.rejects(0.05) { "rejected" } else { "not rejected" });
+        let limit = once.kolmogorov_smirnov.method == KolmogorovSmirnovMethod::Limit;
+        tally.count(if limit { "many in buckets" } else { "few in buckets" });
+        Ok(())
+    });
+    let needed = ["exact", "limit", "rejected", "not rejected", "many in buckets", "few in buckets"];
+    tally.finish("distributions", &needed, 50);
+}
+
 #[test]
 fn complete_separation_always_decides() {
     check(300, (20..200_usize, 20..200_usize, 0.0..100.0_f64), |(n, m, gap)| {
@@ -93,6 +144,8 @@ fn complete_separation_always_decides() {
         let arms = Arms { baseline: arm(n, 0.0), canary: arm(m, 1.0 + gap) };
         prop_assert!(rank::mann_whitney(arms.as_ref()).sides.greater.rejects(1e-6));
         prop_assert!(rank::superiority_sides(arms.as_ref(), 0.55).greater.rejects(0.01));
+        let any = distribution::any_difference(arms.as_ref());
+        prop_assert!(any.kolmogorov_smirnov.p.rejects(1e-6) && any.anderson_darling.p.rejects(1e-6));
         Ok(())
     });
 }
@@ -243,6 +296,8 @@ fn law_7_no_input_panics() {
             prop_assert!((0.0..=1.0).contains(&result.theta));
             seen(rank::superiority(arms, x).is_ok());
             seen(rank::shift(arms, x).is_ok());
+            let _ = distribution::any_difference(arms);
+            seen(distribution::largest_distance(arms).effect(x).is_ok());
             let _ = rank::superiority_sides(arms, x);
             for boundary in boundaries {
                 seen(rank::shift_sides(arms, boundary).is_ok());
@@ -276,6 +331,8 @@ fn law_7_no_input_panics() {
         if let Ok(arms) = both.try_map(|h| h) {
             let arms = arms.as_ref();
             seen(histogram::mann_whitney(arms).is_ok());
+            seen(distribution::any_difference_buckets(arms).is_ok());
+            seen(distribution::largest_distance_buckets(arms).is_ok());
             seen(histogram::superiority(arms, x).is_ok());
             seen(histogram::scale_ratio(arms, 0.9).is_ok());
             for boundary in boundaries {

@@ -31,10 +31,12 @@
 //! Sources: as above; Lazarus, Lewis, Stock and Watson, JBES 36(4), 2018; Hoeffding 1956 (a sum of binomials under a changing
 //! split is less variable than the binomial of the mean chance).
 
+mod distribution;
 mod quantiles;
 mod ranks;
 mod shares;
 
+pub use distribution::{AtThreshold, Distribution, QUANTILES};
 pub use ranks::{Buckets, Raw, buckets, samples};
 pub use shares::{Shares, counts, events};
 

@@ -203,7 +203,7 @@ fn check_superiority(null: f64) -> Result<(), Error> {
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Buckets {
-    masses: Vec<Arms<Vec<f64>>>,
+    pub(super) masses: Vec<Arms<Vec<f64>>>,
     dropped: usize,
     pooled: Arms<Histogram>,
     factor: u64,
@@ -390,7 +390,7 @@ impl Buckets {
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Raw<'a> {
-    intervals: &'a [Arms<Samples>],
+    pub(super) intervals: &'a [Arms<Samples>],
     pooled: Arms<Samples>,
 }
 

@@ -21,7 +21,7 @@ pub(in crate::compare) struct TieGroup {
 }
 
 impl TieGroup {
-    pub(super) fn size(self) -> u64 {
+    pub(in crate::compare) fn size(self) -> u64 {
         self.canary + self.baseline
     }
 }
@@ -52,23 +52,23 @@ impl Lower {
 
 /// Two sorted arms, the baseline's values seen through a function that keeps their order.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pooled<'a, M> {
+pub(in crate::compare) struct Pooled<'a, M> {
     canary: &'a [f64],
     baseline: &'a [f64],
     moved: M,
 }
 
 impl<'a, M: Fn(f64) -> f64> Pooled<'a, M> {
-    pub(super) fn new(arms: Arms<&'a Samples>, moved: M) -> Pooled<'a, M> {
+    pub(in crate::compare) fn new(arms: Arms<&'a Samples>, moved: M) -> Pooled<'a, M> {
         Pooled { canary: arms.canary.sorted(), baseline: arms.baseline.sorted(), moved }
     }
 
-    fn sizes(&self) -> Arms<u64> {
+    pub(in crate::compare) fn sizes(&self) -> Arms<u64> {
         Arms { baseline: self.baseline.len() as u64, canary: self.canary.len() as u64 }
     }
 
     /// The pooled values as groups of equal ones, smallest first.
-    pub(super) fn groups(&self) -> impl Iterator<Item = TieGroup> {
+    pub(in crate::compare) fn groups(&self) -> impl Iterator<Item = TieGroup> + Clone {
         let (mut canary, mut baseline) = (self.canary, self.baseline);
         core::iter::from_fn(move || {
             let value = match (canary.first(), baseline.first().map(|&y| (self.moved)(y))) {
@@ -247,20 +247,6 @@ fn untied(pooled: &Pooled<'_, impl Fn(f64) -> f64>) -> Option<Ranking> {
         };
     }
     Some(ranking)
-}
-
-/// Whether a group of equal values ends after so many of the pooled values.
-pub(in crate::compare) fn group_ends(arms: Arms<&Samples>) -> Vec<bool> {
-    let pooled = Pooled::new(arms, |v| v);
-    let mut ends = vec![false; arms.canary.sorted().len() + arms.baseline.sorted().len() + 1];
-    let mut at = 0;
-    for group in pooled.groups() {
-        at += group.size();
-        if let Some(end) = usize::try_from(at).ok().and_then(|at| ends.get_mut(at)) {
-            *end = true;
-        }
-    }
-    ends
 }
 
 /// How many of the smallest `count` pooled values are the canary's, and how many the baseline's.

@@ -43,7 +43,7 @@ pub use mann_kendall::{MannKendall, mann_kendall};
 pub(super) use mann_whitney::normal_sides;
 pub use mann_whitney::{MannWhitney, MannWhitneyOptions, Method, mann_whitney, mann_whitney_with};
 use merge::cube_less_itself;
-pub(super) use merge::{Ranking, TieGroup, group_ends};
+pub(super) use merge::{Pooled, Ranking, TieGroup};
 pub(super) use paired_shift::WalshMeans;
 pub use paired_shift::{paired_shift, paired_shift_with};
 pub(super) use shift::check_not_negative;

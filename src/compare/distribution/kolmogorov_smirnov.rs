@@ -1,9 +1,9 @@
-//! Whole distributions: is anything different between the arms, be it place, spread or shape?
-//!
 //! The two-sample test of Kolmogorov (1933) and Smirnov (1939): with the arms' distribution functions F and G, n and m values,
-//! `D = max |F - G|`. Under the null hypothesis that both arms draw from one distribution every arrangement of the pooled
-//! values over the arms is equally likely. An arrangement is a path on a grid from (0, 0) to (n, m), one step a value, and D
-//! is at least what was observed if the path reaches a point with `|i/n - j/m| >= D` at the end of a group of equal values.
+//! `D = max |F - G|`.
+//!
+//! Under the null hypothesis every arrangement of the pooled values over the arms is equally likely. An arrangement is a path on
+//! a grid from (0, 0) to (n, m), one step a value, and D is at least what was observed if the path reaches a point with
+//! `|i/n - j/m| >= D` at the end of a group of equal values.
 //!
 //! **Exact**, conditional on ties (Schroeer and Trenkler 1995): the probability P(i, j) that a path to (i, j) has reached such a
 //! point is 1 there, and elsewhere `(i P(i-1, j) + j P(i, j-1)) / (i + j)`, since the last step is one of i and j. Positive terms
@@ -11,15 +11,15 @@
 //!
 //! **Asymptotic**: `p = 2 sum_{k>=1} (-1)^(k-1) exp(-2 k^2 x^2)`, `x = D sqrt(n m / (n + m))`, and one-sided `exp(-2 x^2)`. With
 //! ties it is too large.
-//!
-//! Assumes independent values. Not for a shift, which [`mann_whitney`](super::rank::mann_whitney) finds with fewer values, nor for
-//! a tail, which [`exceedance`](super::exceedance) asks for: D is largest in the middle.
 
 use crate::arm::Arms;
 use crate::compare::question::Sides;
-use crate::compare::rank::{AUTOMATIC_STEPS, REQUESTED_STEPS, Ranking, group_ends};
+use crate::compare::rank::{AUTOMATIC_STEPS, REQUESTED_STEPS, Ranking, TieGroup};
+use crate::error::Error;
 use crate::evidence::PValue;
-use crate::telemetry::Samples;
+use crate::telemetry::{Histogram, Samples};
+
+use super::{bucket_groups, pooled};
 
 /// Where the null distribution of D comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,7 +63,28 @@ pub struct KolmogorovSmirnov {
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn kolmogorov_smirnov(arms: Arms<&Samples>) -> KolmogorovSmirnov {
-    compare(arms, AUTOMATIC_STEPS)
+    compare(&Ranking::of(arms), AUTOMATIC_STEPS, pooled(arms).groups())
+}
+
+/// The same of buckets, whose values are equal: between the edges D is unknown, and p is that of what the edges show. Where n m is
+/// above 8 million it takes as many steps as there are buckets.
+///
+/// ```
+/// use serinus::{Arms, compare::distribution::kolmogorov_smirnov_buckets, telemetry::Histogram};
+/// let baseline = Histogram::new(vec![0.1, 0.2], vec![500_000_000, 400_000_000, 100_000_000])?;
+/// let canary = Histogram::new(vec![0.1, 0.2], vec![499_900_000, 400_000_000, 100_100_000])?;
+/// let test = kolmogorov_smirnov_buckets(Arms { baseline: &baseline, canary: &canary })?;
+/// assert!((test.d - 1e-4).abs() < 1e-15);
+/// assert!((test.sides.greater.ln() + 10.0).abs() < 1e-9); // -2 d^2 n m / (n + m)
+/// # Ok::<(), serinus::Error>(())
+/// ```
+///
+/// # Errors
+/// The edges differ, or an arm is empty.
+pub fn kolmogorov_smirnov_buckets(arms: Arms<&Histogram>) -> Result<KolmogorovSmirnov, Error> {
+    let groups = bucket_groups(arms)?;
+    let ranking = Ranking::of_groups(arms.map(Histogram::total), groups.clone());
+    Ok(compare(&ranking, AUTOMATIC_STEPS, groups))
 }
 
 /// [`kolmogorov_smirnov`] with the distribution of choice. The exact one is kept to up to 2e8 steps, and to p values above
@@ -81,17 +102,17 @@ pub fn kolmogorov_smirnov(arms: Arms<&Samples>) -> KolmogorovSmirnov {
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn kolmogorov_smirnov_with(arms: Arms<&Samples>, method: KolmogorovSmirnovMethod) -> KolmogorovSmirnov {
-    compare(arms, if method == KolmogorovSmirnovMethod::Exact { REQUESTED_STEPS } else { 0 })
+    let steps = if method == KolmogorovSmirnovMethod::Exact { REQUESTED_STEPS } else { 0 };
+    compare(&Ranking::of(arms), steps, pooled(arms).groups())
 }
 
-fn compare(arms: Arms<&Samples>, steps: u128) -> KolmogorovSmirnov {
-    let ranking = Ranking::of(arms);
+fn compare(ranking: &Ranking, steps: u128, groups: impl Iterator<Item = TieGroup>) -> KolmogorovSmirnov {
     let n = ranking.sizes();
     let pairs = u128::from(n.baseline) * u128::from(n.canary);
     // Of F, the canary's, above G, and below.
     let Arms { canary: above, baseline: below } = ranking.above();
     let furthest = above.max(below);
-    let exact = if pairs <= steps { exact(arms, [furthest, below, above]) } else { None };
+    let exact = if pairs <= steps { exact(n, groups, [furthest, below, above]) } else { None };
     let (method, [both, greater, less]) = match exact {
         Some(p) => (KolmogorovSmirnovMethod::Exact, p.map(|p| PValue::saturating(libm::log(p)))),
         None => {
@@ -118,9 +139,17 @@ fn compare(arms: Arms<&Samples>, steps: u128) -> KolmogorovSmirnov {
 const LEAST: f64 = 1e-290;
 
 /// The probabilities that F and G come so far apart, that G comes so far above F, and F above G; distances times n m.
-fn exact(arms: Arms<&Samples>, apart: [u128; 3]) -> Option<[f64; 3]> {
-    let ends = group_ends(arms);
-    let (n, m) = (arms.canary.sorted().len(), arms.baseline.sorted().len());
+fn exact(n: Arms<u64>, groups: impl Iterator<Item = TieGroup>, apart: [u128; 3]) -> Option<[f64; 3]> {
+    let (n, m) = (usize::try_from(n.canary).ok()?, usize::try_from(n.baseline).ok()?);
+    // Whether a group ends after so many of the pooled values.
+    let mut ends = vec![false; n + m + 1];
+    let mut at = 0;
+    for group in groups {
+        at += group.size();
+        if let Some(end) = usize::try_from(at).ok().and_then(|at| ends.get_mut(at)) {
+            *end = true;
+        }
+    }
     let far = |i: usize, j: usize| (i as i128 * m as i128) - (j as i128 * n as i128);
     let [both, below, above] = apart.map(|apart| i128::try_from(apart).unwrap_or(i128::MAX));
     let p = [
