@@ -9,6 +9,7 @@
 //! | is the odds ratio above or below r? | [`fisher`] | for every sample size |
 //! | how large is the difference, the ratio? | [`risk_difference`], [`risk_ratio`] | as the score tests |
 //! | the same of rare events, of odds | [`conditional_ratio`], [`odds_ratio`] | as the conditional tests |
+//! | the same where requests of a user resemble each other | [`clustered`] | in large samples |
 //! | the same over strata | [`mantel_haenszel`] | in large samples, of few large strata or many small ones |
 //! | is one arm's share above or below a limit? | [`limit_sides`], [`share_interval`] | for every sample size |
 //!
@@ -20,12 +21,14 @@
 //! give 1/2 on both sides against equality: no evidence either, and the value from which one more bad event moves p
 //! the right way.
 
+mod clusters;
 mod odds;
 mod ratio;
 mod score;
 mod stratified;
 mod unconditional;
 
+pub use clusters::{Clustered, clustered};
 pub use odds::{Fisher, fisher, odds_ratio};
 pub use stratified::{MantelHaenszel, mantel_haenszel};
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::{
     arm::Arms,
     compare::{
-        counts,
+        counts::{self, Clustered},
         distribution::{LargestDistance, largest_distance, largest_distance_buckets},
         events, exceedance, histogram,
         interval::{self, Basis, Buckets, Raw, Shares, Tested},
@@ -48,6 +48,8 @@ pub(super) enum Asked<'a> {
         shares: Shares,
         totals: Arms<Counts>,
         threshold: Option<f64>,
+        /// Where users, not requests, are independent.
+        users: Option<Clustered>,
     },
     Rate {
         shares: Shares,
@@ -225,16 +227,23 @@ impl<'a> Asked<'a> {
                 (bad.saturating_add(c.bad()), total.saturating_add(c.total()))
             });
             let totals = sums.try_map(|(bad, total)| Counts::new(bad, total))?;
-            Ok(Asked::Share { shares: interval::counts(intervals.arms()), totals, threshold })
+            let shares = interval::counts(intervals.arms()).with_design_effect(metric.design_effect)?;
+            Ok(Asked::Share { shares, totals, threshold, users: None })
         };
         match (observed, metric.ask) {
             (Observed::Counts(intervals), Ask::Rate) => share(intervals, None),
+            (Observed::Clusters(arms), Ask::Rate) => {
+                let users = counts::clustered(arms.as_ref().map(Vec::as_slice))?;
+                let shares = interval::counts(&[users.effective]);
+                Ok(Asked::Share { shares, totals: users.totals, threshold: None, users: Some(users) })
+            }
             (Observed::Events(intervals), Ask::Rate) => {
                 let sums = summed(intervals, (0_u64, 0.0), |(count, exposure), e| {
                     (count.saturating_add(e.count()), exposure + e.exposure())
                 });
                 let totals = sums.try_map(|(count, exposure)| Events::new(count, exposure))?;
-                Ok(Asked::Rate { shares: interval::events(intervals.arms()), totals })
+                let shares = interval::events(intervals.arms()).with_design_effect(metric.design_effect)?;
+                Ok(Asked::Rate { shares, totals })
             }
             (Observed::Histogram(intervals), Ask::Shift) => {
                 Ok(Asked::Buckets(interval::buckets(intervals.arms())?))
@@ -308,10 +317,11 @@ impl<'a> Asked<'a> {
     /// repeated.
     fn repeated(&self, factor: u64) -> Option<Asked<'a>> {
         Some(match self {
-            Asked::Share { shares, totals, threshold } => Asked::Share {
+            Asked::Share { shares, totals, threshold, users } => Asked::Share {
                 shares: shares.clone().repeated(factor)?,
                 totals: *totals,
                 threshold: *threshold,
+                users: *users,
             },
             Asked::Rate { shares, totals } => {
                 Asked::Rate { shares: shares.clone().repeated(factor)?, totals: *totals }

@@ -3,16 +3,18 @@
 use crate::{
     arm::Arms,
     compare::{
+        counts::{self, Clustered},
         distribution::{AndersonDarlingMethod, KolmogorovSmirnovMethod, LargestDistance},
         histogram,
-        interval::{self, Basis, Distribution, Tested},
+        interval::{self, Basis, Distribution, Shares, Tested},
         moments,
         quantile::QuantileShift,
         question::Boundary,
         series::{self, Aligned, Instances},
     },
     error::Error,
-    evidence::{Effect, Guarantee, Interval, Margin, Measure},
+    evidence::{Effect, Guarantee, Interval, Margin, Measure, PValue},
+    telemetry::Counts,
     verdict::{
         asked::{Answers, Asked},
         checked::{Ask, Metric, Threshold},
@@ -32,6 +34,8 @@ pub(super) struct Evidence {
     pub(super) threshold: Option<f64>,
     pub(super) effects: Vec<Effect>,
     pub(super) answers: Answers,
+    pub(super) dispersion: Option<f64>,
+    pub(super) homogeneity: Option<PValue>,
     pub(super) bounds: Option<Interval>,
     pub(super) quantile_shift: Option<QuantileShift>,
     pub(super) bucket_ratio: Option<f64>,
@@ -99,6 +103,8 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
         threshold: None,
         effects: Vec::new(),
         answers,
+        dispersion: None,
+        homogeneity: None,
         bounds: None,
         quantile_shift: quantile_shift(metric, observed, level)?,
         bucket_ratio: None,
@@ -121,17 +127,19 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
         (BaselineKind::Previous, _) => "runs",
     };
     match &asked {
-        Asked::Share { shares, threshold, .. } => {
+        Asked::Share { shares, threshold, totals, users } => {
             evidence.effects = shares.effects(level)?.to_vec();
+            evidence.effects.extend(shares.odds_ratio(level)?);
+            evidence.homogeneity = shares.homogeneity();
             evidence.threshold = *threshold;
             let names = ["Miettinen-Nurminen score test; conditional binomial, mid-p", "Mantel-Haenszel"];
-            evidence.rests(
-                &as_assumed(shares.sides(equality(metric))?),
-                names,
-                unit("requests"),
-                shares.dropped(),
-            );
+            let what = unit(if users.is_some() { "users" } else { "requests" });
+            evidence.rests(&as_assumed(shares.sides(equality(metric))?), names, what, shares.dropped());
+            evidence.varies(shares, metric.design_effect);
             evidence.dates(observed);
+            if let Some(users) = users {
+                evidence.clusters(users, *totals, level)?;
+            }
         }
         Asked::Rate { shares, .. } => {
             evidence.effects = shares.effects(level)?.to_vec();
@@ -142,6 +150,7 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
                 unit("events"),
                 shares.dropped(),
             );
+            evidence.varies(shares, metric.design_effect);
             evidence.dates(observed);
         }
         Asked::Buckets(buckets) => {
@@ -303,6 +312,8 @@ const LAGGED: f64 = 0.5;
 const BETTER: f64 = 0.2;
 
 const FORGETS: &str = "noise of an arm's own is forgotten within about a tenth of the run";
+/// From here on dispersion is put in words.
+const NOTABLE: f64 = 2.0;
 const ONE_INSTANCE: &str =
     "each arm is one instance: what differs between any two instances counts as the change";
 const NO_SUMMARY: &str =
@@ -377,6 +388,37 @@ impl Evidence {
         self.effects = vec![effect];
         self.threshold = apart.at;
         self.notes.push("no margin: with enough traffic every difference shows, however small".into());
+        Ok(())
+    }
+
+    /// Says how much counts vary beyond chance, and what is paid for that.
+    fn varies(&mut self, shares: &Shares, design_effect: f64) {
+        self.dispersion = shares.dispersion();
+        if let Some(dispersion) = self.dispersion.filter(|dispersion| *dispersion > NOTABLE) {
+            self.notes.push(format!(
+                "counts vary {dispersion:.1} times as much from interval to interval as independent ones would"
+            ));
+        }
+        if design_effect > 1.0 {
+            self.assumptions.push(format!(
+                "requests of one user resemble each other: {design_effect} of them tell as much as one that is independent"
+            ));
+        }
+    }
+
+    /// Says what users are worth, with the estimates of all requests.
+    fn clusters(&mut self, users: &Clustered, totals: Arms<Counts>, level: f64) -> Result<(), Error> {
+        let Arms { baseline, canary } = users.clusters;
+        let effect = users.design_effect;
+        self.method = format!("{}; {baseline} v {canary} users, counts over the design effect", self.method);
+        self.notes.push(format!(
+            "requests of one user resemble each other: the design effect is {:.2} in the baseline and {:.2} in the canary",
+            effect.baseline, effect.canary
+        ));
+        let estimates = [counts::risk_difference(totals, level)?, counts::risk_ratio(totals, level)?];
+        for (effect, of_all) in self.effects.iter_mut().zip(estimates) {
+            effect.estimate = of_all.estimate;
+        }
         Ok(())
     }
 

@@ -126,6 +126,8 @@ pub(super) struct Metric {
     pub(super) proportional: bool,
     /// Noise is known to be independent from interval to interval.
     pub(super) independent: bool,
+    /// At least 1.
+    pub(super) design_effect: f64,
     pub(super) born_at_zero: bool,
     pub(super) unit: Option<Unit>,
     pub(super) baseline: BaselineKind,
@@ -211,6 +213,7 @@ fn check_metric(
         critical: metric.critical,
         proportional: metric.assume == Some(Assume::Proportional),
         independent: metric.independence == Independence::Assumed,
+        design_effect: metric.design_effect.unwrap_or(1.0),
         born_at_zero: metric.born_at_zero,
         unit: metric.unit,
         baseline: policy.baseline.kind,
@@ -286,6 +289,11 @@ fn check_source(
     let assumed = metric.independence == Independence::Assumed;
     only_of("independence", if in_code { &[] } else { &per_interval }, assumed);
     only_of("assume", &[Kind::Ratio], metric.assume.is_some());
+    only_of("designEffect", &[Kind::Counts, Kind::Events], metric.design_effect.is_some());
+    if let Some(effect) = metric.design_effect {
+        let message = format!("{effect} is not a finite number of at least 1");
+        problems.require(effect >= 1.0 && effect.is_finite(), format!("{path}.designEffect"), message);
+    }
     let [bad, total, value, per] = selectors;
     match metric.kind {
         _ if in_code => Some(Source::InCode),

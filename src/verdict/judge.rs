@@ -98,6 +98,8 @@ impl<'a> Found<'a> {
             harm: None,
             harm_adjusted: None,
             safety: None,
+            dispersion: None,
+            homogeneity: None,
             bounds: None,
             quantile_shift: None,
             bucket_ratio: None,
@@ -242,6 +244,8 @@ fn write(assessment: &mut Assessment, evidence: Evidence) {
     assessment.effects = evidence.effects;
     assessment.harm = Some(evidence.answers.harm);
     assessment.safety = Some(evidence.answers.safety);
+    assessment.dispersion = evidence.dispersion;
+    assessment.homogeneity = evidence.homogeneity;
     assessment.bounds = evidence.bounds;
     assessment.quantile_shift = evidence.quantile_shift;
     assessment.bucket_ratio = evidence.bucket_ratio;

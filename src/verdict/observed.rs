@@ -20,6 +20,8 @@ use crate::{
 pub enum Observed {
     /// Bad of total.
     Counts(Intervals<Counts>),
+    /// Bad of total of each user (session, tenant): these are independent, their requests are not.
+    Clusters(Arms<Vec<Counts>>),
     /// Events per exposure.
     Events(Intervals<Events>),
     /// Raw values.
@@ -55,7 +57,7 @@ impl Observed {
                 let first = arms.baseline.first().max(arms.canary.first());
                 return Some((first, arms.baseline.last().min(arms.canary.last())));
             }
-            Observed::Moments(_) => return None,
+            Observed::Moments(_) | Observed::Clusters(_) => return None,
         };
         ends.first().copied().zip(ends.last().copied()).filter(|(first, last)| first < last)
     }
@@ -68,7 +70,7 @@ impl Observed {
             Observed::Samples(intervals) => intervals.arms().is_empty(),
             Observed::Histogram(intervals) => intervals.arms().is_empty(),
             Observed::Ratio(intervals) => intervals.arms().is_empty(),
-            Observed::Series { .. } | Observed::Moments(_) => false,
+            Observed::Series { .. } | Observed::Moments(_) | Observed::Clusters(_) => false,
         }
     }
 
@@ -92,7 +94,7 @@ impl Observed {
                     instances: instances.as_ref().map(|series| series.iter().filter_map(late).collect()),
                 }
             }
-            Observed::Moments(_) => return None,
+            Observed::Moments(_) | Observed::Clusters(_) => return None,
         })
     }
 
@@ -114,7 +116,7 @@ impl Observed {
             Observed::Samples(intervals) => shared(intervals, |_| true),
             Observed::Histogram(intervals) => shared(intervals, |histogram| histogram.total() > 0),
             Observed::Ratio(intervals) => shared(intervals, |ratio| ratio.units() > 0.0),
-            Observed::Series { .. } | Observed::Moments(_) => Vec::new(),
+            Observed::Series { .. } | Observed::Moments(_) | Observed::Clusters(_) => Vec::new(),
         }
     }
 }

@@ -304,6 +304,10 @@ pub struct MetricPolicy {
     /// `unknown`.
     #[serde(default, skip_serializing_if = "is_unknown")]
     pub independence: Independence,
+    /// `counts`, `events`: how many times as much a share or rate varies as that of independent requests, since requests of one
+    /// user resemble each other; at least 1. For the tests of independent requests; what comes per user tells it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub design_effect: Option<f64>,
     /// `ratio`: what may be taken for granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assume: Option<Assume>,

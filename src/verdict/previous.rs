@@ -78,7 +78,7 @@ pub(super) fn runs(telemetry: &MetricTelemetry) -> Result<&Observed, Missing> {
         Observed::Counts(intervals) => intervals.ends().len(),
         Observed::Events(intervals) => intervals.ends().len(),
         Observed::Samples(intervals) => intervals.ends().len(),
-        Observed::Moments(_) => 1,
+        Observed::Moments(_) | Observed::Clusters(_) => 1,
         Observed::Histogram(_) | Observed::Ratio(_) | Observed::Series { .. } => {
             return refuse(
                 "telemetry over time, and of another kind than the policy's, cannot be compared with another time",

@@ -213,6 +213,13 @@ pub struct Assessment {
     /// p value of safety; compare it with beta.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safety: Option<PValue>,
+    /// Of counts and events: how much they vary from interval to interval about their own arm's rate, over what independent ones
+    /// would. 1 is none; the robust test pays for the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "twelve_digits::option")]
+    pub dispersion: Option<f64>,
+    /// Of counts: p of the odds ratio being the same in all intervals, if requests are independent (Tarone).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub homogeneity: Option<PValue>,
     /// Of a histogram: the least and greatest probability of superiority that the values in the buckets could have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<Interval>,

@@ -1,6 +1,7 @@
 //! Every error rate that the documentation states, by simulation. `calibrate.rs` tells how a claim is decided.
 
 mod calibrate;
+mod counts;
 mod distribution;
 mod events;
 mod harness;

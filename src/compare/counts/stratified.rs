@@ -71,19 +71,27 @@ pub struct MantelHaenszel {
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn mantel_haenszel(strata: &[Arms<Counts>]) -> MantelHaenszel {
-    let table = |arms: &Arms<Counts>| Table {
-        canary: arms.canary.bad() as f64,
-        baseline: arms.baseline.bad() as f64,
-        of_canary: arms.canary.total() as f64,
-        of_baseline: arms.baseline.total() as f64,
-    };
-    let filled = |table: &Table| table.of_canary > 0.0 && table.of_baseline > 0.0;
-    let tables: Vec<Table> = strata.iter().map(table).filter(filled).collect();
-    let dropped = strata.len() - tables.len();
-    MantelHaenszel { tables, dropped }
+    let both = |arms: &Arms<Counts>| (arms.map(|c| c.bad() as f64), arms.map(|c| c.total() as f64));
+    MantelHaenszel::of(strata.iter().map(both))
 }
 
 impl MantelHaenszel {
+    /// From the bad ones and the sizes of each stratum.
+    pub(in crate::compare) fn of(
+        strata: impl ExactSizeIterator<Item = (Arms<f64>, Arms<f64>)>,
+    ) -> MantelHaenszel {
+        let all = strata.len();
+        let table = |(bad, size): (Arms<f64>, Arms<f64>)| Table {
+            canary: bad.canary,
+            baseline: bad.baseline,
+            of_canary: size.canary,
+            of_baseline: size.baseline,
+        };
+        let filled = |table: &Table| table.of_canary > 0.0 && table.of_baseline > 0.0;
+        let tables: Vec<Table> = strata.map(table).filter(filled).collect();
+        MantelHaenszel { dropped: all - tables.len(), tables }
+    }
+
     /// How many strata both arms saw something in.
     #[must_use]
     pub fn strata(&self) -> usize {

@@ -9,8 +9,10 @@
 //! the split changes so that the totals would compare other times, the score test stratified by interval.
 
 use super::{Estimate, FEWEST, Tested};
-use crate::arm::Arms;
-use crate::compare::counts::{self, Null, Unit, check_ratio, guarded, mid_p, score_sides, tail_of};
+use crate::arm::{Arm, Arms};
+use crate::compare::counts::{
+    self, MantelHaenszel, Null, Unit, check_ratio, guarded, mid_p, score_sides, tail_of,
+};
 use crate::compare::events;
 use crate::compare::question::{Boundary, Sides};
 use crate::error::Error;
@@ -44,6 +46,8 @@ pub struct Shares {
     difference: Option<Estimate>,
     /// How many times as many such intervals to imagine.
     factor: u64,
+    /// By how much requests within a user are worth less than independent ones.
+    design_effect: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -120,7 +124,77 @@ impl Shares {
             Estimate::new(difference, &psi.collect::<Vec<f64>>(), &weights, 1.0)
         });
         let dropped = before - strata.len();
-        Shares { unit, exponent, strata, dropped, totals, ratio, difference, factor: 1 }
+        Shares { unit, exponent, strata, dropped, totals, ratio, difference, factor: 1, design_effect: 1.0 }
+    }
+
+    /// The same where a share varies `effect` times as much as that of independent requests, since requests of one user resemble
+    /// each other: the tests for independent ones take counts divided by it. What intervals tell needs no such help.
+    ///
+    /// # Errors
+    /// An effect that is below 1 or not finite.
+    pub fn with_design_effect(self, effect: f64) -> Result<Shares, Error> {
+        if effect >= 1.0 && effect.is_finite() {
+            Ok(Shares { design_effect: effect, ..self })
+        } else {
+            Err(Error::value(format!("design effect {effect} is not a finite number of at least 1")))
+        }
+    }
+
+    /// How much the counts of the intervals vary about their own arm's share or rate, over what independent events would: Pearson's
+    /// chi-square over its degrees of freedom. 1 for independent events at a rate that stays; `None` with fewer than [`FEWEST`]
+    /// intervals, or without an event.
+    #[must_use]
+    pub fn dispersion(&self) -> Option<f64> {
+        if self.strata.len() < FEWEST {
+            return None;
+        }
+        let of = |arm: Arm| {
+            let share = self.totals.bad[arm] / self.totals.size[arm];
+            let rest = if self.unit == Unit::Shares { 1.0 - share } else { 1.0 };
+            (share > 0.0 && rest > 0.0)
+                .then(|| chi_square(self.strata.iter().map(|s| (s.bad[arm], s.size[arm])), share) / rest)
+        };
+        let known: Vec<f64> = [Arm::Baseline, Arm::Canary].into_iter().filter_map(of).collect();
+        let freedom = (self.strata.len() as f64 - 1.0) * known.len() as f64;
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / freedom)
+    }
+
+    /// p of the odds ratio being the same in all intervals (Breslow and Day 1980; Tarone 1985), for independent requests; `None`
+    /// for rates, and where fewer than two intervals tell.
+    #[must_use]
+    pub fn homogeneity(&self) -> Option<PValue> {
+        if self.unit == Unit::Rates { None } else { self.mantel_haenszel().homogeneity() }
+    }
+
+    /// The odds ratio over intervals (Mantel and Haenszel 1959), with an interval by their contributions
+    /// `R_t/sum R - S_t/sum S`, `R_t = b_canary g_baseline/n`, `S_t = b_baseline g_canary/n`, g the good ones; with fewer than
+    /// [`FEWEST`] of them that of independent requests (Robins, Breslow and Greenland 1986). `None` for rates.
+    ///
+    /// # Errors
+    /// A level that is not between 0 and 1.
+    pub fn odds_ratio(&self, level: f64) -> Result<Option<Effect>, Error> {
+        if self.unit == Unit::Rates {
+            return Ok(None);
+        }
+        let [_, _, independent] = self.mantel_haenszel().effects(level)?;
+        let parts = |s: &Stratum| {
+            let size = s.size.baseline + s.size.canary;
+            let good = |arm: Arm| (s.size[arm] - s.bad[arm]) / size;
+            (s.bad.canary * good(Arm::Baseline), s.bad.baseline * good(Arm::Canary))
+        };
+        let parts: Vec<(f64, f64)> = self.strata.iter().map(parts).collect();
+        let (sum_r, sum_s) = parts.iter().fold((0.0, 0.0), |sum, (r, s)| (sum.0 + r, sum.1 + s));
+        if parts.len() < FEWEST || sum_r == 0.0 || sum_s == 0.0 {
+            return Ok(Some(independent));
+        }
+        let psi: Vec<f64> = parts.iter().map(|(r, s)| r / sum_r - s / sum_s).collect();
+        let weights: Vec<f64> = self.strata.iter().map(Stratum::weight).collect();
+        let estimate = Estimate::new(libm::log(sum_r / sum_s), &psi, &weights, 1.0).repeated(self.factor);
+        Ok(Some(Effect { interval: estimate.interval(level).map(libm::exp), ..independent }))
+    }
+
+    fn mantel_haenszel(&self) -> MantelHaenszel {
+        MantelHaenszel::of(self.strata.iter().map(|s| (s.bad, s.size)))
     }
 
     /// The intervals in which both arms saw something.
@@ -157,12 +231,12 @@ impl Shares {
                 let null = Null { unit: self.unit, size: self.sizes(), difference: d };
                 let exact = if self.strata.is_empty() {
                     Sides::NOTHING
-                } else if self.dispersion().is_none() && self.split_changes() {
+                } else if self.clustering().is_none() && self.split_changes() {
                     score_sides(self.stratified_z(d))
                 } else {
                     guarded(&null, self.bad())
                 };
-                let deflated = self.dispersion().map(|phi| score_sides(null.z(self.bad()) / libm::sqrt(phi)));
+                let deflated = self.clustering().map(|phi| score_sides(null.z(self.bad()) / libm::sqrt(phi)));
                 (robust(self.difference, d), exact, deflated)
             }
             Boundary::Superiority(_) => return Err(Error::value("counts and events have no superiority")),
@@ -204,7 +278,7 @@ impl Shares {
             estimate: Some(unscaled(estimate.value)),
             interval: self.difference_interval(&estimate, level).map(unscaled),
         });
-        let few = self.strata.len() >= FEWEST && self.dispersion().is_some();
+        let few = self.strata.len() >= FEWEST && self.clustering().is_some();
         let ratio = match self.ratio {
             None if few => Effect { interval: self.widest_ratio_interval(level), ..ratio },
             None => ratio,
@@ -240,7 +314,7 @@ impl Shares {
     /// intervals have events.
     fn difference_interval(&self, estimate: &Estimate, level: f64) -> Interval {
         let by_intervals = estimate.interval(level);
-        let Some(phi) = self.dispersion() else { return by_intervals };
+        let Some(phi) = self.clustering() else { return by_intervals };
         let z = -normal_quantile(0.5 * (1.0 - level)) * libm::sqrt(phi);
         let (least, most) = if self.unit == Unit::Shares { (-1.0, 1.0) } else { (f64::MIN, f64::MAX) };
         let z_at = |d: f64| Null { unit: self.unit, size: self.sizes(), difference: d }.z(self.bad());
@@ -268,12 +342,16 @@ impl Shares {
         (self.strata.len() as u64).saturating_mul(self.factor) as usize
     }
 
+    /// What independent requests would have to be to tell as much.
     fn bad(&self) -> Arms<f64> {
-        self.totals.bad.map(|v| v * self.factor as f64)
+        self.totals.bad.map(|v| libm::round(v * self.factor as f64 / self.design_effect))
     }
 
     fn sizes(&self) -> Arms<f64> {
-        self.totals.size.map(|v| v * self.factor as f64)
+        self.totals.size.map(|v| {
+            let size = v * self.factor as f64 / self.design_effect;
+            if self.unit == Unit::Shares { libm::round(size).max(1.0) } else { size }
+        })
     }
 
     fn totals_as<T>(&self, make: impl Fn(u64, f64) -> Result<T, Error>) -> Result<Arms<T>, Error> {
@@ -304,7 +382,7 @@ impl Shares {
     }
 
     fn deflated_ratio(&self, chance: Option<(f64, f64)>) -> Option<Sides> {
-        let ((canary, baseline), phi) = (chance?, self.dispersion()?);
+        let ((canary, baseline), phi) = (chance?, self.clustering()?);
         let bad = self.bad().map(|v| v / phi);
         let law = Binomial::with_odds(bad.baseline + bad.canary, canary, baseline);
         let tail = |ln_p: f64, none: bool| if none { PValue::ONE } else { PValue::saturating(ln_p) };
@@ -330,11 +408,13 @@ impl Shares {
             excess += weight * apart;
             variance += error * error;
         }
-        if excess == 0.0 { 0.0 } else { excess / libm::sqrt(variance) * libm::sqrt(self.factor as f64) }
+        let worth = self.factor as f64 / self.design_effect;
+        if excess == 0.0 { 0.0 } else { excess / libm::sqrt(variance) * libm::sqrt(worth) }
     }
 
-    /// The dispersion of both arms' bad ones over intervals, at least 1, where an arm has few intervals with any; else `None`.
-    fn dispersion(&self) -> Option<f64> {
+    /// The dispersion of both arms' bad ones over intervals beyond the design effect, at least 1, where an arm has few intervals
+    /// with any; else `None`.
+    fn clustering(&self) -> Option<f64> {
         let with = |count: fn(&Stratum) -> f64| self.strata.iter().filter(|s| count(s) > 0.0).count();
         let fewest = with(|s| s.bad.baseline).min(with(|s| s.bad.canary)) as u64;
         if fewest.saturating_mul(self.factor) >= FEW as u64 || self.strata.len() < 2 {
@@ -342,16 +422,16 @@ impl Shares {
         }
         let both = |arms: Arms<f64>| arms.baseline + arms.canary;
         let share = both(self.totals.bad) / both(self.totals.size);
-        Some(dispersion(self.strata.iter().map(|s| (both(s.bad), both(s.size))), share))
+        let freedom = self.strata.len() as f64 - 1.0;
+        let square = chi_square(self.strata.iter().map(|s| (both(s.bad), both(s.size))), share);
+        Some((square / freedom / self.design_effect).max(1.0))
     }
 }
 
-/// Pearson's chi-square over its degrees of freedom, at least 1.
-fn dispersion(strata: impl ExactSizeIterator<Item = (f64, f64)>, share: f64) -> f64 {
-    let freedom = strata.len() as f64 - 1.0;
-    let chi_square: f64 = strata
+/// Pearson's chi-square of counts about what a share or rate expects of their sizes.
+fn chi_square(strata: impl Iterator<Item = (f64, f64)>, share: f64) -> f64 {
+    strata
         .map(|(bad, size)| (bad - share * size) * (bad - share * size) / (share * size))
         .filter(|square| square.is_finite())
-        .sum();
-    (chi_square / freedom).max(1.0)
+        .sum()
 }
