@@ -27,6 +27,14 @@ fn users(random: &mut Random, n: usize, failing: f64) -> Vec<Counts> {
         .collect()
 }
 
+fn own_effect(clusters: &[Counts]) -> f64 {
+    let (x, m): (Vec<f64>, Vec<f64>) = clusters.iter().map(|c| (c.bad() as f64, c.total() as f64)).unzip();
+    let (bad, all, k) = (x.iter().sum::<f64>(), m.iter().sum::<f64>(), m.len() as f64);
+    let p = bad / all;
+    let between = x.iter().zip(&m).map(|(x, m)| (x - p * m).powi(2)).sum::<f64>() * k / (k - 1.0) / all / all;
+    between / (p * (1.0 - p) / all)
+}
+
 #[test]
 fn the_design_effect_is_its_definition() {
     let mut random = Random::new(31);
@@ -35,13 +43,19 @@ fn the_design_effect_is_its_definition() {
         let found = clustered(arms.as_ref().map(Vec::as_slice)).unwrap();
         for arm in [Arm::Baseline, Arm::Canary] {
             let clusters = &arms[arm];
-            let (x, m): (Vec<f64>, Vec<f64>) =
-                clusters.iter().map(|c| (c.bad() as f64, c.total() as f64)).unzip();
-            let (bad, all, k) = (x.iter().sum::<f64>(), m.iter().sum::<f64>(), m.len() as f64);
-            let p = bad / all;
-            let between =
-                x.iter().zip(&m).map(|(x, m)| (x - p * m).powi(2)).sum::<f64>() * k / (k - 1.0) / all / all;
-            let expected = (between / (p * (1.0 - p) / all)).max(1.0);
+            let own = own_effect(clusters);
+            let (bad, all) = (found.totals[arm].bad() as f64, found.totals[arm].total() as f64);
+            let mean_size = |arm: Arm| {
+                let sizes = || arms[arm].iter().map(|c| c.total() as f64);
+                sizes().map(|m| m * m).sum::<f64>() / sizes().sum::<f64>()
+            };
+            // Of both arms, by how many users had a bad one.
+            let rho = |arm: Arm| {
+                let telling = arms[arm].iter().filter(|c| c.bad() > 0).count() as f64;
+                (telling, ((own_effect(&arms[arm]) - 1.0) / (mean_size(arm) - 1.0)).clamp(0.0, 1.0))
+            };
+            let ((k, r), (l, s)) = (rho(Arm::Baseline), rho(Arm::Canary));
+            let expected = own.max(1.0 + (mean_size(arm) - 1.0) * (k * r + l * s) / (k + l));
             assert_relative_eq!(found.design_effect[arm], expected, max_relative = 1e-12);
             assert_eq!(found.clusters[arm], clusters.len() as u64);
             assert!((found.effective[arm].total() as f64 - all / expected).abs() <= 0.5);

@@ -123,8 +123,10 @@ fn sticky(users: usize, share: f64, random: &mut Random) -> Vec<Counts> {
     let total = 1.0 / 0.2 - 1.0;
     (0..users)
         .map(|_| {
-            let requests = 1 + random.poisson(7.0 * random.exponential());
-            let (a, b) = (random.gamma(share * total, 1.0), random.gamma((1.0 - share) * total, 1.0));
+            let mean = 7.0 * random.exponential();
+            let requests = 1 + random.poisson(mean);
+            let a = random.gamma(share * total, 1.0);
+            let b = random.gamma((1.0 - share) * total, 1.0);
             Counts::new(random.binomial(requests, a / (a + b)), requests).unwrap()
         })
         .collect()

@@ -5,9 +5,9 @@
 //! `p (1 - p)/sum m`, that is the **design effect**; counts divided by it are about what independent requests would have told, and
 //! every test and interval of counts takes them (Rao and Scott, Biometrics 48, 1992). It is at least 1 here.
 //!
-//! An arm with fewer than 5 users who had a bad request, or a good one, says little of how they cluster: there it is no less than what
-//! the other arm's correlation within users, `rho = (deff - 1)/(sum m^2/sum m - 1)`, makes of its own users. Where neither tells,
-//! each user counts once (`sum m^2 / sum m`, rho = 1).
+//! An arm that happens to have few bad ones shows little of how they cluster. So the design effect is no less than what the correlation
+//! within users of both arms, `rho = (deff - 1)/(sum m^2/sum m - 1)`, weighed by how many users had a bad request (or a good one, if
+//! fewer), makes of the arm's own users. Where neither arm has 5 such users, each user counts once (rho = 1).
 
 use crate::arm::Arms;
 use crate::error::Error;
@@ -65,11 +65,13 @@ pub fn clustered(arms: Arms<&[Counts]>) -> Result<Clustered, Error> {
         }
     })?;
     let spread = Arms { baseline: Spread::of(arms.baseline), canary: Spread::of(arms.canary) };
-    let correlation = spread.map(Spread::correlation);
-    let design_effect = Arms {
-        baseline: spread.baseline.design_effect(correlation.canary),
-        canary: spread.canary.design_effect(correlation.baseline),
-    };
+    let known = || [spread.baseline, spread.canary].into_iter().filter_map(Spread::correlation);
+    let (weight, sum) = known().fold((0.0, 0.0), |(weight, sum), (w, rho)| (weight + w, sum + w * rho));
+    let correlation = if weight > 0.0 { sum / weight } else { 1.0 };
+    let design_effect = spread.map(|spread| {
+        let own = spread.ratio.unwrap_or(1.0);
+        own.max(1.0 + (spread.mean_size - 1.0) * correlation)
+    });
     let effective = |counts: Counts, by: f64| {
         let total = libm::round(counts.total() as f64 / by).max(1.0) as u64;
         Counts::new((libm::round(counts.bad() as f64 / by) as u64).min(total), total)
@@ -93,8 +95,8 @@ struct Spread {
     ratio: Option<f64>,
     /// `sum m^2 / sum m`.
     mean_size: f64,
-    /// Enough clusters have a bad one, and enough a good one.
-    known: bool,
+    /// How many clusters have a bad one, or a good one if these are fewer.
+    telling: usize,
 }
 
 impl Spread {
@@ -114,22 +116,15 @@ impl Spread {
             clusters: filled().count(),
             ratio: Some(ratio).filter(|ratio| ratio.is_finite()),
             mean_size: sum(&|c| c.total() as f64 * c.total() as f64) / size,
-            known: bad_clusters.min(good_clusters) >= FEW,
+            telling: bad_clusters.min(good_clusters),
         }
     }
 
-    /// Within clusters, if these tell.
-    fn correlation(self) -> Option<f64> {
-        let ratio = self.ratio.filter(|_| self.known)?;
-        Some(((ratio - 1.0) / (self.mean_size - 1.0)).clamp(0.0, 1.0)).filter(|rho| rho.is_finite())
-    }
-
-    /// `other`: the correlation in the other arm.
-    fn design_effect(self, other: Option<f64>) -> f64 {
-        let own = self.ratio.unwrap_or(1.0).max(1.0);
-        if self.known {
-            return own;
-        }
-        own.max(1.0 + (self.mean_size - 1.0) * other.unwrap_or(1.0))
+    /// Its weight, and the correlation within clusters, if these tell.
+    fn correlation(self) -> Option<(f64, f64)> {
+        let ratio = self.ratio.filter(|_| self.telling >= FEW)?;
+        let rho = ((ratio - 1.0) / (self.mean_size - 1.0)).clamp(0.0, 1.0);
+        // Users of one request each correlate with nobody.
+        Some((self.telling as f64, if rho.is_nan() { 0.0 } else { rho }))
     }
 }
