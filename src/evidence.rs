@@ -126,7 +126,12 @@ impl PValue {
 
     /// Bonferroni: `min(1, k p)`.
     pub fn times(self, k: u64) -> PValue {
-        PValue::saturating(self.ln_p + libm::log(k as f64))
+        self.scaled(k as f64)
+    }
+
+    /// `min(1, factor p)`.
+    pub(crate) fn scaled(self, factor: f64) -> PValue {
+        PValue::saturating(self.ln_p + libm::log(factor))
     }
 
     /// Whether p <= `level`.
