@@ -280,6 +280,10 @@ pub enum Measure {
     MeanDifference,
     /// Canary's mean over baseline's.
     MeanRatio,
+    /// The change of the canary's mean minus that of the baseline's.
+    DifferenceInDifferences,
+    /// Canary's mean over the one expected of it, had it moved as the baseline's did.
+    RatioToExpected,
     /// The amount to add to the baseline's values that makes the arms equal in rank (Hodges and Lehmann 1963).
     Shift,
     /// The factor on the baseline's values that makes the arms equal in rank.

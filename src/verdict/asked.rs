@@ -6,7 +6,9 @@ use std::rc::Rc;
 use crate::{
     arm::Arms,
     compare::{
-        counts, events, exceedance, histogram,
+        counts,
+        differences::Cells,
+        events, exceedance, histogram,
         interval::{self, Basis, Buckets, Raw, Shares, Tested},
         moments,
         question::{Answer, Boundary, Sides, ask},
@@ -50,6 +52,7 @@ pub(super) enum Asked<'a> {
     Trend { trend: Trend, pairs: Rc<Aligned>, load: Option<Arms<f64>> },
     Amount { comparison: ratio::Comparison, proportional: bool },
     Mean(Arms<Moments>),
+    Differences(Cells),
 }
 
 /// Aligned pairs, with the tests at the boundaries that were asked so far: each takes a merge and many cosines.
@@ -120,6 +123,11 @@ where
     N: Copy,
 {
     Arms::from_fn(|arm| intervals.arms().iter().fold(zero, |sum, arms| add(sum, arms[arm])))
+}
+
+/// The number of units of the smaller arm.
+fn least(arms: Arms<Moments>) -> u64 {
+    arms.baseline.n().min(arms.canary.n())
 }
 
 impl<'a> Asked<'a> {
@@ -194,6 +202,9 @@ impl<'a> Asked<'a> {
                 proportional: metric.proportional,
             }),
             (Observed::Moments(arms), Ask::Mean) => Ok(Asked::Mean(*arms)),
+            (Observed::Differences { before, after }, Ask::Mean) => {
+                Ok(Asked::Differences(Cells::new(*before, *after)?))
+            }
             _ => Err(Error::telemetry("telemetry of another kind than the policy's")),
         }
     }
@@ -228,6 +239,7 @@ impl<'a> Asked<'a> {
                 let Arms { baseline, canary } = arms.map(|moments| moments.repeated(factor));
                 Asked::Mean(Arms { baseline: baseline?, canary: canary? })
             }
+            Asked::Differences(cells) => Asked::Differences(cells.repeated(factor)?),
         })
     }
 
@@ -239,7 +251,8 @@ impl<'a> Asked<'a> {
             Asked::Level(levels) => levels.pairs.len() >= series::LEAST,
             Asked::Trend { trend, .. } => trend.per_minute.is_some(),
             Asked::Amount { comparison, .. } => comparison.effective().is_some(),
-            Asked::Mean(arms) => arms.baseline.n() > 1 && arms.canary.n() > 1,
+            Asked::Mean(arms) => least(*arms) > 1,
+            Asked::Differences(cells) => least(cells.before()).min(least(cells.after())) > 1,
             Asked::Share { .. } | Asked::Rate { .. } | Asked::Buckets(_) => true,
         }
     }
@@ -265,7 +278,8 @@ impl<'a> Asked<'a> {
                 let totals = comparison.totals();
                 totals.baseline.units() == 0.0 || totals.canary.units() == 0.0
             }
-            Asked::Mean(arms) => arms.baseline.n() == 0 || arms.canary.n() == 0,
+            Asked::Mean(arms) => least(*arms) == 0,
+            Asked::Differences(cells) => least(cells.before()).min(least(cells.after())) == 0,
             Asked::Values(_) | Asked::Level(_) | Asked::Trend { .. } => false,
         }
     }
@@ -286,6 +300,7 @@ impl<'a> Asked<'a> {
                 Ok(Told { sides: comparison.sides(boundary)?, too_dependent })
             }
             Asked::Mean(arms) => Ok(moments::sides(*arms, boundary)?.into()),
+            Asked::Differences(cells) => Ok(cells.sides(boundary)?.into()),
         }
     }
 
@@ -307,6 +322,9 @@ impl<'a> Asked<'a> {
                 value: Some(median).filter(|v| v.is_finite()),
             })
         };
+        let means = |arms: Arms<Moments>| {
+            arms.map(|m| Summary { size: m.n() as f64, bad: None, value: Some(m.mean()) })
+        };
         match self {
             Asked::Share { totals, .. } => {
                 totals.map(|c| Summary { size: c.total() as f64, bad: Some(c.bad()), value: c.share() })
@@ -326,9 +344,8 @@ impl<'a> Asked<'a> {
             Asked::Amount { comparison, .. } => {
                 comparison.totals().map(|r| Summary { size: r.units(), bad: None, value: r.value() })
             }
-            Asked::Mean(arms) => {
-                arms.map(|m| Summary { size: m.n() as f64, bad: None, value: Some(m.mean()) })
-            }
+            Asked::Mean(arms) => means(*arms),
+            Asked::Differences(cells) => means(cells.after()),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::{
         checked::{Ask, Metric, Threshold},
         observed::Observed,
         report::{Incident, Summary},
+        table::trimmed,
     },
 };
 
@@ -204,7 +205,23 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
             evidence.method = "Welch".into();
             evidence.effects =
                 vec![moments::mean_difference(*arms, level)?, moments::mean_ratio(*arms, level)?];
-            evidence.assumptions = vec!["units are independent of each other".into()];
+            evidence.assumptions = vec![INDEPENDENT_UNITS.into()];
+        }
+        Asked::Differences(cells) => {
+            evidence.method = "difference in differences, Welch over four cells".into();
+            evidence.guarantee = Guarantee::Model;
+            evidence.effects = vec![cells.difference(level)?, cells.ratio(level)?];
+            evidence.assumptions = vec![
+                INDEPENDENT_UNITS.into(),
+                "parallel trends: without the change both arms would have moved alike".into(),
+            ];
+            let Arms { baseline, canary } = cells.before().map(|moments| moments.mean());
+            evidence.notes.push(format!(
+                "before the change {} in the baseline and {} in the canary; had it moved alike, the canary would be at {}",
+                trimmed(baseline),
+                trimmed(canary),
+                trimmed(cells.expected())
+            ));
         }
     }
     Ok(Assessed::Evidence(Box::new(evidence), Box::new(asked)))
@@ -237,6 +254,7 @@ fn both_scales(metric: &Metric, pairs: &Aligned, level: f64) -> Result<Vec<Effec
 }
 
 const FORGETS: &str = "noise of an arm's own is forgotten within about a tenth of the run";
+const INDEPENDENT_UNITS: &str = "units are independent of each other";
 const NO_SUMMARY: &str =
     "the values are the process's own, no summary of requests (else name the counter of these in `per`)";
 

@@ -35,8 +35,18 @@ pub enum Observed {
         /// The requests that the values summarise, where they do: of a percentile per interval, say.
         requests: Option<Arms<f64>>,
     },
-    /// Number, mean and variance of independent units.
+    /// Number, mean and variance of independent units; also of ratios per unit
+    /// ([`moments::linearised`](crate::compare::moments::linearised)) and of outcomes adjusted by what was known before the change
+    /// ([`cuped::adjust`](crate::compare::cuped::adjust)).
     Moments(Arms<Moments>),
+    /// The same before the change and after it, of kind `moments` too: for arms that were unlike before, and for a baseline of
+    /// another time. See [`differences`](crate::compare::differences) for what that assumes.
+    Differences {
+        /// Before the change.
+        before: Arms<Moments>,
+        /// After it.
+        after: Arms<Moments>,
+    },
 }
 
 impl Observed {
@@ -53,7 +63,7 @@ impl Observed {
                 let first = arms.baseline.first().max(arms.canary.first());
                 return Some((first, arms.baseline.last().min(arms.canary.last())));
             }
-            Observed::Moments(_) => return None,
+            Observed::Moments(_) | Observed::Differences { .. } => return None,
         };
         ends.first().copied().zip(ends.last().copied()).filter(|(first, last)| first < last)
     }
@@ -66,7 +76,7 @@ impl Observed {
             Observed::Samples(intervals) => intervals.arms().is_empty(),
             Observed::Histogram(intervals) => intervals.arms().is_empty(),
             Observed::Ratio(intervals) => intervals.arms().is_empty(),
-            Observed::Series { .. } | Observed::Moments(_) => false,
+            Observed::Series { .. } | Observed::Moments(_) | Observed::Differences { .. } => false,
         }
     }
 
@@ -86,7 +96,7 @@ impl Observed {
                 let Arms { baseline, canary } = arms.as_ref().map(late);
                 Observed::Series { arms: Arms { baseline: baseline?, canary: canary? }, requests: *requests }
             }
-            Observed::Moments(_) => return None,
+            Observed::Moments(_) | Observed::Differences { .. } => return None,
         })
     }
 
@@ -108,7 +118,7 @@ impl Observed {
             Observed::Samples(intervals) => shared(intervals, |_| true),
             Observed::Histogram(intervals) => shared(intervals, |histogram| histogram.total() > 0),
             Observed::Ratio(intervals) => shared(intervals, |ratio| ratio.units() > 0.0),
-            Observed::Series { .. } | Observed::Moments(_) => Vec::new(),
+            Observed::Series { .. } | Observed::Moments(_) | Observed::Differences { .. } => Vec::new(),
         }
     }
 }

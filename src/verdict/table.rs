@@ -103,6 +103,7 @@ fn is_ratio(measure: Measure) -> bool {
             | Measure::RateRatio
             | Measure::AmountRatio
             | Measure::MeanRatio
+            | Measure::RatioToExpected
     )
 }
 
@@ -202,7 +203,7 @@ fn percent(share: f64) -> String {
 }
 
 /// Four significant digits without trailing zeros.
-fn trimmed(value: f64) -> String {
+pub(super) fn trimmed(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }
