@@ -1,6 +1,7 @@
 //! Every error rate that the documentation states, by simulation. `calibrate.rs` tells how a claim is decided.
 
 mod calibrate;
+mod families;
 mod harness;
 mod interval;
 mod late;
