@@ -11,17 +11,19 @@
 //!
 //! **Where theta comes from.** Deng and others take theta from both arms as one sample, `cov(y, x) / var(x)`
 //! ([`Coefficients::Pooled`]). That has the right level against a difference of 0, where the arms are one sample. Against a
-//! margin it has not: a true difference d makes part of the covariates' chance difference between the arms look like their
-//! effect, and what is left of d is smaller by the covariates' share in which unit is in which arm, about k/(n_b + n_c) of d
-//! for k covariates. With noise that is small beside d that much is many standard errors: a canary 5 standard deviations worse
-//! than the baseline, 50 units an arm and 3 covariates, is "shown safe" at that margin and a level of .05 in 21 % of all runs,
-//! at 1 standard deviation, 1,000 units and 5 covariates in 6.5 %. So theta is taken within the arms, both around their own means
-//! ([`Coefficients::WithinArms`]; the analysis of covariance, Fisher 1932), which no difference touches.
+//! margin it has not: a true difference d makes the covariates' chance difference between the arms look like their effect, and
+//! what is left of d is smaller by the covariates' share in which unit is in which arm, about k/(n_b + n_c) of d for k
+//! covariates. Where noise is small beside d that is many standard errors. With 50 units an arm, 3 covariates that leave a
+//! standard deviation of about 1, and a canary 5 worse, which is the margin, the level .05 of safety is 17 %. So theta is taken
+//! within the arms, both around their own means ([`Coefficients::WithinArms`]; the analysis of covariance, Fisher 1932), which no
+//! difference touches. Where the arms have unlike coefficients, theta lies between them: less variance is taken away than could
+//! be, and the level stays, since each arm has its own variance.
 //!
 //! **Degrees of freedom.** Within the arms, k coefficients fit k of the units' distances, and the arms' chance difference h in
 //! the covariates (Mahalanobis) adds to the variance of the difference. Both are made up for: distances are
-//! larger by `sqrt((n - 2) / (n - 2 - k) (1 + h))`, n being the units of both arms. At 10 units for each covariate the level
-//! .05 is at most .055 against any difference, in arms as unlike as 200 and 20; with fewer the answer is an error.
+//! larger by `sqrt((n - 2) / (n - 2 - k) (1 + h))`, n being the units of both arms. From 10 units for each covariate on, the least
+//! that is answered, a level of .05 is at most .055 against any difference, in arms as unlike as 200 and 20, for outcomes
+//! whose tails are not heavy.
 //!
 //! **Covariates must be from before the change**, and units must have been drawn for the arms by lot. A covariate that the change
 //! moves takes the change's effect with it. Where the covariates tell the arms apart, more than half of which unit is in which

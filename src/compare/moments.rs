@@ -86,8 +86,8 @@ pub fn mean_ratio(arms: Arms<Moments>, level: f64) -> Result<Effect, Error> {
 ///
 /// For clicks per view, errors per request or money per order, where users are assigned to the arms: their views are not
 /// independent of each other, so that counting views as trials finds differences that are none. For large samples: with
-/// denominators that vary as much as their mean, a level of .05 is at most .055 from 200 units an arm. For amounts that come
-/// interval by interval, of units that are not known: [`ratio`](super::ratio).
+/// denominators that vary as much as their mean, a level of .05 is at most .055 in arms of 200 units, and .06 where one of 200
+/// stands against 1,000. For amounts that come interval by interval, of units that are not known: [`ratio`](super::ratio).
 ///
 /// # Errors
 /// Unlike lengths; a value that is not finite or a denominator below 0, with its position; denominators that are all 0; sums or

@@ -325,7 +325,7 @@ fn law_7_no_input_panics() {
         let shape = (a.len(), 1);
         if let Ok(covariate) = ndarray::ArrayView2::from_shape(shape, &a) {
             let both = |values| Arms { baseline: values, canary: values };
-            seen(cuped::adjust(both(&b), Arms { baseline: covariate, canary: covariate }).is_ok());
+            seen(cuped::adjust(both(b.as_slice()), Arms { baseline: covariate, canary: covariate }).is_ok());
         }
         if let (Ok(baseline), Ok(canary)) = (Moments::of(&a), Moments::of(&b)) {
             let arms = Arms { baseline, canary };
