@@ -305,21 +305,26 @@ fn cuped_mirrors_and_scales() {
     let swapped = People { outcomes: outcomes.swapped(), covariates: covariates.swapped() }.adjust();
     let p = |adjusted: &Adjusted, d| moments::sides(adjusted.arms, Boundary::Difference(d)).unwrap();
     near(p(&plain, 0.5).greater, p(&swapped, -0.5).less);
-    for (outcome, covariate) in [(40, 0), (0, -40), (-900, 600), (900, -1_000)] {
+    let scaled = |outcome: i32, covariate: i32| {
         let [outcome, covariate] = [outcome, covariate].map(f64::from).map(libm::exp2);
-        let scaled = People {
+        let people = People {
             outcomes: people.outcomes.clone().map(|y| y.iter().map(|v| v * outcome).collect()),
             covariates: people.covariates.as_ref().map(|x| x * covariate),
         };
-        let scaled = scaled.try_adjust(Coefficients::WithinArms);
-        if outcome / covariate > 1e300 {
-            assert_eq!(scaled.unwrap_err().kind(), ErrorKind::Value, "a coefficient beyond a float");
-            continue;
-        }
-        // Squares of 2^-900 are none.
-        let Ok(scaled) = scaled else { continue };
-        assert_eq!((scaled.removed, scaled.imbalance), (plain.removed, plain.imbalance));
-        assert_eq!(p(&scaled, 0.5 * outcome), p(&plain, 0.5));
+        people.try_adjust(Coefficients::WithinArms)
+    };
+    for (outcome, covariate) in [(40, 0), (0, -40), (-400, 600), (450, -500), (0, 1_000)] {
+        let found = scaled(outcome, covariate).unwrap();
+        assert_eq!((found.removed, found.imbalance), (plain.removed, plain.imbalance));
+        let unit = libm::exp2(f64::from(outcome));
+        assert_eq!(p(&found, 0.5 * unit), p(&plain, 0.5));
+        let theta = libm::exp2(f64::from(outcome - covariate));
+        assert_eq!(found.coefficients[0].unwrap(), plain.coefficients[0].unwrap() * theta);
+    }
+    // Squares that no float holds; a coefficient that none does.
+    for (outcome, covariate) in [(900, 0), (-900, 0), (450, -1_000)] {
+        let error = scaled(outcome, covariate).expect_err(&format!("{outcome} {covariate}"));
+        assert_eq!(error.kind(), ErrorKind::Value);
     }
 }
 

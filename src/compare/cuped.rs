@@ -136,15 +136,17 @@ pub fn adjust_with(
     let n = outcomes.map(<[f64]>::len);
     let raw = outcomes.try_map(Moments::of)?;
     let y = Column::new(outcomes.baseline.iter().chain(outcomes.canary), n, from);
+    let all = n.baseline + n.canary;
     let mut basis = Basis::new(n);
     for place in 0..covariates.baseline.ncols() {
         let columns = covariates.as_ref().map(|rows| rows.column(place));
         basis.push(place, Column::new(columns.baseline.iter().chain(columns.canary), n, from), from);
-    }
-    let (all, kept) = (n.baseline + n.canary, basis.directions.len());
-    if all < kept.saturating_mul(UNITS_PER_COVARIATE) {
-        let message = format!("{all} units for {kept} covariates: at least {UNITS_PER_COVARIATE} for each");
-        return Err(Error::value(message));
+        let kept = basis.directions.len();
+        if all < kept.saturating_mul(UNITS_PER_COVARIATE) {
+            let message =
+                format!("{all} units for {kept} covariates: at least {UNITS_PER_COVARIATE} for each");
+            return Err(Error::value(message));
+        }
     }
     let imbalance = basis.imbalance(from);
     if imbalance >= TOLD_APART {
@@ -163,8 +165,8 @@ pub fn adjust_with(
     let moved: f64 = along.iter().zip(&basis.directions).map(|(c, direction)| c * direction.apart).sum();
     let (wider, centres) = match from {
         Coefficients::WithinArms => {
-            let freedom = all as f64 - 2.0;
-            let wider = libm::sqrt(freedom / (freedom - kept as f64) / (1.0 - imbalance));
+            let (freedom, kept) = (all as f64 - 2.0, basis.directions.len() as f64);
+            let wider = libm::sqrt(freedom / (freedom - kept) / (1.0 - imbalance));
             (wider, Arms::from_fn(|arm| y.means[arm] - moved * from_centre(arm, n)))
         }
         // The arms' difference is still in the distances.
@@ -211,7 +213,7 @@ fn check(outcomes: Arms<&[f64]>, covariates: &Arms<ArrayView2<f64>>) -> Result<(
         }
         if let Some(((i, j), value)) = rows.indexed_iter().find(|(_, value)| !value.is_finite()) {
             return Err(path(
-                Error::value(format!("{value} is not finite").as_str()).at(format!("covariates[{i}, {j}]")),
+                Error::value(format!("{value} is not finite")).at(format!("covariates[{i}, {j}]")),
             ));
         }
     }
