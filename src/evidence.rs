@@ -126,7 +126,12 @@ impl PValue {
 
     /// Bonferroni: `min(1, k p)`.
     pub fn times(self, k: u64) -> PValue {
-        PValue::saturating(self.ln_p + libm::log(k as f64))
+        self.scaled(k as f64)
+    }
+
+    /// `min(1, factor p)`.
+    pub(crate) fn scaled(self, factor: f64) -> PValue {
+        PValue::saturating(self.ln_p + libm::log(factor))
     }
 
     /// Whether p <= `level`.
@@ -277,6 +282,10 @@ pub enum Measure {
     MeanDifference,
     /// Canary's mean over baseline's.
     MeanRatio,
+    /// The change of the canary's mean minus that of the baseline's.
+    DifferenceInDifferences,
+    /// Canary's mean over the one expected of it, had it moved as the baseline's did.
+    RatioToExpected,
     /// The amount to add to the baseline's values that makes the arms equal in rank (Hodges and Lehmann 1963).
     Shift,
     /// The middle of the differences between the canary's and the baseline's value of the same instant.

@@ -4,6 +4,10 @@ use std::{collections::HashSet, fmt::Debug, str::FromStr};
 
 use serinus::{
     Arms, EValue, Effect, Error, Interval, Margin, PValue, PolicyErrors, Timestamp, Tolerance,
+    compare::counts::{Clustered, Fisher, MantelHaenszel, Tail},
+    compare::cuped::{Adjusted, Coefficients},
+    compare::differences::Cells,
+    compare::multiplicity::{Hypothesis, Weight},
     compare::rank::{BrunnerMunzel, MannKendall, MannWhitney, PairedDifferences, SignedRank, VanElteren},
     compare::series::{Aligned, Level, Trend},
     synth::{
@@ -24,6 +28,8 @@ fn every_type_goes_anywhere() {
     ordinary::<(Intervals<Counts>, Ratio, Moments)>();
     ordinary::<(Aligned, Level, Trend)>();
     ordinary::<(MannKendall, MannWhitney, BrunnerMunzel, VanElteren, PairedDifferences, SignedRank)>();
+    ordinary::<(Cells, Adjusted, Coefficients, Hypothesis, Weight)>();
+    ordinary::<(Clustered, Fisher, MantelHaenszel, Tail)>();
     ordinary::<(Policy, CheckedPolicy, Telemetry, Report, Assessment)>();
     ordinary::<(Error, PolicyErrors)>();
     ordinary::<(Random, Noise, Family, Regression, Traffic, Split, Scenario)>();

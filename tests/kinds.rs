@@ -4,7 +4,7 @@ mod export;
 
 use export::{ARMS, expect, expect_note, gauge, grown, judge, judge_given, points, policy, select};
 use serinus::{
-    Arm, Arms,
+    Arm, Arms, Guarantee, Measure,
     synth::{Family, Noise, Random, Regression},
     telemetry::{Histogram, Moments, SeriesSet},
     verdict::{Classification, Code, Observed, Verdict, Way},
@@ -144,6 +144,59 @@ fn moments_are_given_in_code() {
     // No export has them.
     let report = judge(&rule("margin: {absolute: 0.5}"), &level(1.0, 0.0));
     expect(&report, Verdict::Hold, Code::NoData, "m has no telemetry in any arm");
+}
+
+#[test]
+fn arms_that_were_unlike_before_are_compared_by_what_changed() {
+    let rule = |rest: &str| format!("metrics: [{{name: m, kind: moments, direction: lowerIsWorse, {rest}}}]");
+    let arms = |baseline: f64, canary: f64| Arms {
+        baseline: moments(baseline, 5.0, 4_000),
+        canary: moments(canary, 5.0, 4_000),
+    };
+    let observed = |before, after| Observed::Differences { before, after };
+    // The season moves both arms by 5; the canary was at 20, so 25 is expected.
+    let before = arms(10.0, 20.0);
+    for margin in
+        ["margin: {relative: 0.04}", "margin: {absolute: 1}", "margin: {relative: 0.001, absolute: 1}"]
+    {
+        let report = judge_given(&rule(margin), observed(before, arms(15.0, 25.0)));
+        expect(&report, Verdict::Promote, Code::SafetyShown, "m");
+        let report = judge_given(&rule(margin), observed(before, arms(15.0, 23.0)));
+        expect(&report, Verdict::Rollback, Code::HarmShown, "worse than its margin");
+        let metric = &report.metrics[0];
+        assert_eq!(metric.classification, Classification::Fail(Way::Low));
+        assert_eq!(metric.guarantee, Some(Guarantee::Model));
+        assert_eq!(metric.method, "difference in differences, Welch over four cells");
+        assert!(metric.assumptions.iter().any(|words| words.starts_with("parallel trends")));
+        expect_note(
+            metric,
+            "10 in the baseline and 20 in the canary; had it moved alike, the canary would be at 25",
+        );
+        let effects: Vec<_> =
+            metric.effects.iter().map(|effect| (effect.measure, effect.estimate.unwrap())).collect();
+        assert_eq!(effects[0].0, Measure::DifferenceInDifferences);
+        assert!((effects[0].1 + 2.0).abs() < 1e-12);
+        assert_eq!(effects[1].0, Measure::RatioToExpected);
+        assert!((effects[1].1 - 0.92).abs() < 1e-12);
+        assert_eq!(metric.arms.unwrap().canary.value, Some(23.0));
+    }
+    // Without the past, the same canary would be a gain.
+    let report = judge_given(&rule("margin: {absolute: 1}"), Observed::Moments(arms(15.0, 23.0)));
+    expect(&report, Verdict::Promote, Code::SafetyShown, "m");
+    // The past does not grow: its error is there for all of the traffic to come.
+    let rough = |n| observed(arms(10.0, 20.0).map(|m| moments(m.mean(), 5.0, n)), arms(15.0, 25.0));
+    let report = judge_given(&rule("margin: {absolute: 0.5}"), rough(20));
+    expect(&report, Verdict::Inconclusive, Code::Undecidable, "even 4096 times the traffic");
+    assert_eq!(judge_given(&rule("margin: {absolute: 0.5}"), rough(0)).verdict, Verdict::Continue);
+    // A share of what is expected to be below 0 is none.
+    let loss = observed(arms(20.0, 10.0), arms(5.0, -5.0));
+    let report = judge_given(&rule("margin: {relative: 0.05}"), loss.clone());
+    expect(&report, Verdict::Hold, Code::TelemetryError, "give the margin in the metric's own unit");
+    assert_eq!(judge_given(&rule("margin: {absolute: 1}"), loss).verdict, Verdict::Promote);
+    // Differences are of kind moments alone.
+    let counts = "metrics: [{name: m, kind: samples, margin: {absolute: 1}}]";
+    let report = judge_given(counts, observed(before, before));
+    expect(&report, Verdict::Hold, Code::TelemetryError, "of another kind");
 }
 
 #[test]

@@ -20,8 +20,10 @@ use serinus::compare::rank::{
 };
 use serinus::compare::series::{align, level};
 use serinus::compare::{
+    cuped::{Coefficients, adjust_with},
     histogram::Spread,
     interval, moments,
+    multiplicity::{Hypothesis, benjamini_hochberg, holm},
     question::{Boundary, Sides},
 };
 use serinus::telemetry::{Counts, Histogram, Moments, Point, Samples, Series};
@@ -52,6 +54,7 @@ const FILES: &[(&str, Check)] = &[
     ("paired.json", paired),
     ("aligned_effect.json", aligned_effect),
     ("interval_robust.json", interval_robust),
+    ("cohort.json", cohort),
 ];
 
 type Check = fn(&Case) -> Verdict;
@@ -959,4 +962,69 @@ fn interval_histogram(case: &Case) -> Verdict {
             (&["p_safety"], largest.less.value()),
         ],
     )
+}
+
+// ---- cohort.json ----
+
+fn cohort(case: &Case) -> Verdict {
+    match case.test() {
+        "p_adjust" => p_adjust(case),
+        "cuped" => cuped(case),
+        _ => Ok(Outcome::NotBuilt),
+    }
+}
+
+/// Adjusted p values by Holm, and by Benjamini and Hochberg, under the names of statsmodels or of R.
+fn p_adjust(case: &Case) -> Verdict {
+    let p = numbers(&case.case["inputs"]["p"])?.into_iter().map(PValue::new);
+    let p = p.collect::<Result<Vec<PValue>, _>>().map_err(|e| e.to_string())?;
+    let family: Vec<Hypothesis> = p.iter().copied().map(Hypothesis::from).collect();
+    let expected = &case.case["expected"];
+    let discovery = if expected.get("BH").is_some() { "BH" } else { "fdr_bh" };
+    for (name, found) in [("holm", holm(&family)), (discovery, benjamini_hochberg(&p))] {
+        let expected = numbers(&expected[name])?;
+        if found.len() != expected.len() {
+            return Err(format!("{name}: {} of {}", found.len(), expected.len()));
+        }
+        for (found, expected) in found.iter().zip(expected) {
+            same(name, found.value(), expected, CLOSED_FORM)?;
+        }
+    }
+    Ok(Outcome::Agrees)
+}
+
+/// gbstats has coefficients of both arms as one sample; the arm's coefficient in a regression on arm and covariate has them from
+/// within the arms. Its error takes both arms' variance for one, and Lin's has a coefficient for each arm: neither is built.
+fn cuped(case: &Case) -> Verdict {
+    let values = |name: &str| numbers(&case.case["inputs"][name]);
+    let outcomes = Arms { baseline: values("y_base")?, canary: values("y_canary")? };
+    let covariates = Arms { baseline: values("x_base")?, canary: values("x_canary")? };
+    let adjusted = |from: Coefficients| {
+        let column = |x: &Vec<f64>| ndarray::Array2::from_shape_vec((x.len(), 1), x.clone());
+        let columns = covariates.as_ref().try_map(column).map_err(|e| e.to_string())?;
+        let outcomes = outcomes.as_ref().map(Vec::as_slice);
+        adjust_with(outcomes, columns.as_ref().map(|x| x.view()), from).map_err(|e| e.to_string())
+    };
+    let expect = |field: &str| number(&case.case["expected"][field]).ok_or(format!("no number {field}"));
+    let difference = |arms: Arms<Moments>| arms.canary.mean() - arms.baseline.mean();
+    let part = |m: Moments| m.variance().unwrap_or(f64::NAN) / m.n() as f64;
+    let error = |arms: Arms<Moments>| (part(arms.baseline) + part(arms.canary)).sqrt();
+    let freedom = |arms: Arms<Moments>| {
+        let squares = arms.map(|m| part(m) * part(m) / (m.n() as f64 - 1.0));
+        error(arms).powi(4) / (squares.baseline + squares.canary)
+    };
+    let raw = outcomes.as_ref().try_map(|values| Moments::of(values)).map_err(|e| e.to_string())?;
+    let pooled = adjusted(Coefficients::Pooled)?;
+    let within = adjusted(Coefficients::WithinArms)?;
+    same("theta", pooled.coefficients[0].unwrap_or(f64::NAN), expect("theta_pooled")?, CLOSED_FORM)?;
+    // Differences are small beside the means that they are of.
+    for (name, arms) in [("diff_raw", raw), ("diff_adj", pooled.arms), ("ancova_diff", within.arms)] {
+        close(name, difference(arms), expect(name)?, CLOSED_FORM, arms.baseline.mean())?;
+    }
+    for (name, found) in
+        [("se_raw", error(raw)), ("se_adj", error(pooled.arms)), ("welch_df", freedom(pooled.arms))]
+    {
+        same(name, found, expect(name)?, CLOSED_FORM)?;
+    }
+    Ok(Outcome::Agrees)
 }

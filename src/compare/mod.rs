@@ -12,8 +12,10 @@
 //! | [`Series`](crate::telemetry::Series) | aligned rank effect, difference of trends | [`series`] |
 //! | counts, events, samples or buckets per interval | Mantel-Haenszel, van Elteren, shares above thresholds, beside the tests above | [`interval`] |
 //! | [`Ratio`](crate::telemetry::Ratio) | ratio of totals by the delta method | [`ratio`] |
-//! | [`Moments`](crate::telemetry::Moments) | Welch | [`moments`] |
-//! | many metrics | Holm | [`multiplicity`] |
+//! | [`Moments`](crate::telemetry::Moments), ratios of sums over units | Welch, the delta method | [`moments`] |
+//! | the same, with covariates from before the change | CUPED | [`cuped`] |
+//! | the same, with both arms' past | difference in differences | [`differences`] |
+//! | many metrics | Holm, Benjamini-Hochberg | [`multiplicity`] |
 //!
 //! The first seven rows take each value, pair, request or event for independent of the others. What comes per interval goes to
 //! [`interval`], which does not.
@@ -21,6 +23,8 @@
 //! Each p value holds for **one** look at the data. Asking again as the data grow is another question.
 
 pub mod counts;
+pub mod cuped;
+pub mod differences;
 pub mod distribution;
 pub mod events;
 pub mod exceedance;

@@ -41,7 +41,8 @@ impl Moments {
         }
         let rest: f64 = distances().sum();
         let scatter = distances().map(|d| d * d).sum::<f64>() - rest * rest / n;
-        Moments::checked(values.len() as u64, mean, scatter.max(0.0))
+        // Not `max`, which would make 0 of the NaN of two squares beyond a float.
+        Moments::checked(values.len() as u64, mean, if scatter < 0.0 { 0.0 } else { scatter })
     }
 
     /// From how many there are, their sum, and the sum of their squares, which is what a database adds up.

@@ -7,6 +7,7 @@ use crate::{
     arm::Arms,
     compare::{
         counts::{self, Clustered},
+        differences::Cells,
         distribution::{LargestDistance, largest_distance, largest_distance_buckets},
         events, exceedance, histogram,
         interval::{self, Basis, Buckets, Raw, Shares, Tested},
@@ -71,6 +72,7 @@ pub(super) enum Asked<'a> {
         proportional: bool,
     },
     Mean(Arms<Moments>),
+    Differences(Cells),
 }
 
 /// Whole distributions, which are asked one question only, without a margin.
@@ -220,6 +222,11 @@ where
     Arms::from_fn(|arm| intervals.arms().iter().fold(zero, |sum, arms| add(sum, arms[arm])))
 }
 
+/// The number of units of the smaller arm.
+fn least(arms: Arms<Moments>) -> u64 {
+    arms.baseline.n().min(arms.canary.n())
+}
+
 impl<'a> Asked<'a> {
     pub(super) fn new(metric: &Metric, observed: &'a Observed) -> Result<Asked<'a>, Error> {
         let share = |intervals: &Intervals<Counts>, threshold| {
@@ -309,6 +316,9 @@ impl<'a> Asked<'a> {
                 proportional: metric.proportional,
             }),
             (Observed::Moments(arms), Ask::Mean) => Ok(Asked::Mean(*arms)),
+            (Observed::Differences { before, after }, Ask::Mean) => {
+                Ok(Asked::Differences(Cells::new(*before, *after)?))
+            }
             _ => Err(Error::telemetry("telemetry of another kind than the policy's")),
         }
     }
@@ -346,6 +356,7 @@ impl<'a> Asked<'a> {
                 let Arms { baseline, canary } = arms.map(|moments| moments.repeated(factor));
                 Asked::Mean(Arms { baseline: baseline?, canary: canary? })
             }
+            Asked::Differences(cells) => Asked::Differences(cells.repeated(factor)?),
         })
     }
 
@@ -357,7 +368,8 @@ impl<'a> Asked<'a> {
             Asked::Level(levels) => levels.pairs.len() >= series::LEAST,
             Asked::Trend { trend, .. } => trend.per_minute.is_some(),
             Asked::Amount { comparison, .. } => comparison.effective().is_some(),
-            Asked::Mean(arms) => arms.baseline.n() > 1 && arms.canary.n() > 1,
+            Asked::Mean(arms) => least(*arms) > 1,
+            Asked::Differences(cells) => least(cells.before()).min(least(cells.after())) > 1,
             Asked::Share { .. } | Asked::Rate { .. } | Asked::Buckets(_) => true,
         }
     }
@@ -388,7 +400,8 @@ impl<'a> Asked<'a> {
                 let totals = comparison.totals();
                 totals.baseline.units() == 0.0 || totals.canary.units() == 0.0
             }
-            Asked::Mean(arms) => arms.baseline.n() == 0 || arms.canary.n() == 0,
+            Asked::Mean(arms) => least(*arms) == 0,
+            Asked::Differences(cells) => least(cells.before()).min(least(cells.after())) == 0,
             Asked::Distribution(whole) => whole.found.is_none(),
             Asked::Values(_) | Asked::Level(_) | Asked::Pairs(..) | Asked::Trend { .. } => false,
         }
@@ -419,6 +432,7 @@ impl<'a> Asked<'a> {
                 Ok(Told { sides: comparison.sides(boundary)?, too_dependent })
             }
             Asked::Mean(arms) => Ok(moments::sides(*arms, boundary)?.into()),
+            Asked::Differences(cells) => Ok(cells.sides(boundary)?.into()),
         }
     }
 
@@ -440,6 +454,9 @@ impl<'a> Asked<'a> {
                 value: Some(median).filter(|v| v.is_finite()),
             })
         };
+        let means = |arms: Arms<Moments>| {
+            arms.map(|m| Summary { size: m.n() as f64, bad: None, value: Some(m.mean()) })
+        };
         match self {
             Asked::Share { totals, .. } => {
                 totals.map(|c| Summary { size: c.total() as f64, bad: Some(c.bad()), value: c.share() })
@@ -456,9 +473,8 @@ impl<'a> Asked<'a> {
             Asked::Amount { comparison, .. } => {
                 comparison.totals().map(|r| Summary { size: r.units(), bad: None, value: r.value() })
             }
-            Asked::Mean(arms) => {
-                arms.map(|m| Summary { size: m.n() as f64, bad: None, value: Some(m.mean()) })
-            }
+            Asked::Mean(arms) => means(*arms),
+            Asked::Differences(cells) => means(cells.after()),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::{
         policy::BaselineKind,
         previous,
         report::{Incident, Summary},
+        table::trimmed,
     },
 };
 
@@ -265,6 +266,22 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
                 vec![moments::mean_difference(*arms, level)?, moments::mean_ratio(*arms, level)?];
             evidence.assumptions = vec![format!("{} are independent of each other", unit("units"))];
         }
+        Asked::Differences(cells) => {
+            evidence.method = "difference in differences, Welch over four cells".into();
+            evidence.guarantee = Guarantee::Model;
+            evidence.effects = vec![cells.difference(level)?, cells.ratio(level)?];
+            evidence.assumptions = vec![
+                INDEPENDENT_UNITS.into(),
+                "parallel trends: without the change both arms would have moved alike".into(),
+            ];
+            let Arms { baseline, canary } = cells.before().map(|moments| moments.mean());
+            evidence.notes.push(format!(
+                "before the change {} in the baseline and {} in the canary; had it moved alike, the canary would be at {}",
+                trimmed(baseline),
+                trimmed(canary),
+                trimmed(cells.expected())
+            ));
+        }
     }
     if metric.baseline == BaselineKind::Previous {
         evidence.guarantee = Guarantee::Model;
@@ -316,6 +333,7 @@ const FORGETS: &str = "noise of an arm's own is forgotten within about a tenth o
 const NOTABLE: f64 = 2.0;
 const ONE_INSTANCE: &str =
     "each arm is one instance: what differs between any two instances counts as the change";
+const INDEPENDENT_UNITS: &str = "units are independent of each other";
 const NO_SUMMARY: &str =
     "the values are the process's own, no summary of requests (else name the counter of these in `per`)";
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     arm::{Arm, Arms},
+    compare::multiplicity::Weight,
     error::PolicyErrors,
     evidence::{Direction, Margin},
     telemetry::{Match, Matcher, Selector},
@@ -121,6 +122,8 @@ pub(super) struct Metric {
     pub(super) margin: Margin,
     pub(super) limit: Limit,
     pub(super) role: Role,
+    /// Its part of alpha.
+    pub(super) weight: Weight,
     pub(super) critical: bool,
     /// A ratio's amount is taken to be proportional to its units.
     pub(super) proportional: bool,
@@ -202,6 +205,7 @@ fn check_metric(
         check_margin(metric, path, problems)
     };
     let limit = check_limit(metric, path, problems);
+    let weight = check_weight(metric, path, problems);
     Some(Metric {
         name: metric.name.clone(),
         source: source?,
@@ -210,6 +214,7 @@ fn check_metric(
         margin,
         limit,
         role: metric.role,
+        weight,
         critical: metric.critical,
         proportional: metric.assume == Some(Assume::Proportional),
         independent: metric.independence == Independence::Assumed,
@@ -434,6 +439,17 @@ fn check_limit(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> Li
         problems.require(metric.direction != contrary, path, "on the side that is better");
     }
     limit
+}
+
+fn check_weight(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> Weight {
+    let Some(weight) = metric.weight else { return Weight::default() };
+    let path = format!("{path}.weight");
+    let decides = metric.role.can_roll_back();
+    problems.require(decides, &path, "only of a metric that can roll back: no other has a part of alpha");
+    Weight::new(weight).unwrap_or_else(|error| {
+        problems.add(path, error.message());
+        Weight::default()
+    })
 }
 
 fn name_of(kind: Kind) -> &'static str {

@@ -2,7 +2,7 @@
 
 use crate::{
     arm::Arm,
-    compare::multiplicity::holm,
+    compare::multiplicity::{Hypothesis, Weight, benjamini_hochberg, holm, share_of_level},
     error::Error,
     evidence::PValue,
     verdict::{
@@ -35,21 +35,24 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
     let found: Vec<Found> =
         policy.metrics().iter().map(|metric| Found::new(metric, telemetry, alpha)).collect();
 
-    // One family: all that can roll back, those without telemetry included, so that it is fixed before the data.
-    let family: Vec<usize> = (0..found.len()).filter(|&i| found[i].metric.role.can_roll_back()).collect();
+    // Two families: all that can roll back, and all that is only shown; those without telemetry included, so that both are
+    // fixed before the data.
     let own = |found: &Found| found.answers().map_or(PValue::ONE, |a| a.harm);
-    let mut adjusted: Vec<PValue> = found.iter().map(own).collect();
-    let harm: Vec<PValue> = family.iter().map(|&i| adjusted[i]).collect();
-    for (&i, p) in family.iter().zip(holm(&harm)) {
-        adjusted[i] = p;
-    }
+    let of_role = |decides: bool| found.iter().filter(move |f| f.metric.role.can_roll_back() == decides);
+    let deciding: Vec<Hypothesis> =
+        of_role(true).map(|f| Hypothesis { p: own(f), weight: f.metric.weight }).collect();
+    let shown: Vec<PValue> = of_role(false).map(own).collect();
+    let share_of_level =
+        share_of_level(&deciding.iter().map(|hypothesis| hypothesis.weight).collect::<Vec<Weight>>());
+    let (mut deciding, mut shown) = (holm(&deciding).into_iter(), benjamini_hochberg(&shown).into_iter());
 
-    let size = family.len().max(1) as u64;
-    let metrics: Vec<(Assessment, Standing)> = found
-        .into_iter()
-        .zip(adjusted)
-        .map(|(found, adjusted)| found.conclude(adjusted, size, alpha, beta))
-        .collect();
+    let conclude = |found: Found| {
+        let family = if found.metric.role.can_roll_back() { &mut deciding } else { &mut shown };
+        let adjusted = family.next().unwrap_or(PValue::ONE);
+        let share = share_of_level(found.metric.weight);
+        found.conclude(adjusted, share, alpha, beta)
+    };
+    let metrics: Vec<(Assessment, Standing)> = found.into_iter().map(conclude).collect();
     let due =
         policy.policy().deadline.zip(telemetry.start).map(|(deadline, start)| start.saturating_add(deadline));
     let deadline_passed = due.zip(telemetry.end).is_some_and(|(due, end)| end >= due);
@@ -97,6 +100,7 @@ impl<'a> Found<'a> {
             limit: metric.limit,
             harm: None,
             harm_adjusted: None,
+            harm_discovery: None,
             safety: None,
             dispersion: None,
             homogeneity: None,
@@ -151,7 +155,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn conclude(mut self, adjusted: PValue, family: u64, alpha: f64, beta: f64) -> (Assessment, Standing) {
+    fn conclude(mut self, adjusted: PValue, share: f64, alpha: f64, beta: f64) -> (Assessment, Standing) {
         let mut standing = Standing {
             both_beyond: false,
             canary_beyond: false,
@@ -184,13 +188,19 @@ impl<'a> Found<'a> {
             Ok(Assessed::Evidence(evidence, _)) if evidence.unequal_load => {
                 write(assessment, *evidence);
                 assessment.classification = Classification::Inconclusive;
-                assessment.harm_adjusted = None;
             }
             Ok(Assessed::Evidence(evidence, asked)) => {
                 let answers = evidence.answers;
                 write(assessment, *evidence);
                 standing.too_dependent = answers.too_dependent;
-                assessment.harm_adjusted = self.metric.role.can_roll_back().then_some(adjusted);
+                // What decides nothing is judged by itself.
+                let judged = if self.metric.role.can_roll_back() {
+                    assessment.harm_adjusted = Some(adjusted);
+                    adjusted
+                } else {
+                    assessment.harm_discovery = Some(adjusted);
+                    answers.harm
+                };
                 let harmful = |p: PValue| p.rejects(alpha);
                 let safe = |a: &Answers| a.safety.rejects(beta) && !a.canary_beyond;
                 standing.by_limit = answers.by_limit;
@@ -198,24 +208,24 @@ impl<'a> Found<'a> {
                     let late = self.observed.and_then(|observed| lately(self.metric, observed));
                     !self.metric.critical && late.is_some_and(|late| safe(&late))
                 };
-                assessment.decaying = harmful(adjusted) && decays();
+                assessment.decaying = harmful(judged) && decays();
                 assessment.classification = if assessment.decaying {
                     Classification::Inconclusive
-                } else if harmful(adjusted) {
+                } else if harmful(judged) {
                     Classification::Fail(answers.way)
                 } else if safe(&answers) {
                     Classification::Pass
                 } else {
                     Classification::Inconclusive
                 };
-                standing.both_beyond = !harmful(adjusted)
+                standing.both_beyond = !harmful(judged)
                     && answers.beyond.is_some_and(|arms| harmful(arms.baseline) && harmful(arms.canary));
                 standing.canary_beyond = answers.beyond.is_some_and(|arms| harmful(arms.canary));
                 if assessment.classification == Classification::Inconclusive
                     && !assessment.decaying
                     && asked.tells_of_more()
                 {
-                    let decides = |a: &Answers| harmful(a.harm.times(family)) || safe(a);
+                    let decides = |a: &Answers| harmful(a.harm.scaled(share)) || safe(a);
                     let enough = |exponent: u32| {
                         asked.answers_at(self.metric, 1 << exponent).is_some_and(|a| decides(&a))
                     };

@@ -39,8 +39,18 @@ pub enum Observed {
         /// The values of each instance (pod), where an arm has several and `arms` are their means; else empty.
         instances: Arms<Vec<Series>>,
     },
-    /// Number, mean and variance of independent units.
+    /// Number, mean and variance of independent units; also of ratios per unit
+    /// ([`moments::linearised`](crate::compare::moments::linearised)) and of outcomes adjusted by what was known before the change
+    /// ([`cuped::adjust`](crate::compare::cuped::adjust)).
     Moments(Arms<Moments>),
+    /// The same before the change and after it, of kind `moments` too: for arms that were unlike before, and for a baseline of
+    /// another time. See [`differences`](crate::compare::differences) for what that assumes.
+    Differences {
+        /// Before the change.
+        before: Arms<Moments>,
+        /// After it.
+        after: Arms<Moments>,
+    },
 }
 
 impl Observed {
@@ -57,7 +67,7 @@ impl Observed {
                 let first = arms.baseline.first().max(arms.canary.first());
                 return Some((first, arms.baseline.last().min(arms.canary.last())));
             }
-            Observed::Moments(_) | Observed::Clusters(_) => return None,
+            Observed::Moments(_) | Observed::Clusters(_) | Observed::Differences { .. } => return None,
         };
         ends.first().copied().zip(ends.last().copied()).filter(|(first, last)| first < last)
     }
@@ -70,7 +80,10 @@ impl Observed {
             Observed::Samples(intervals) => intervals.arms().is_empty(),
             Observed::Histogram(intervals) => intervals.arms().is_empty(),
             Observed::Ratio(intervals) => intervals.arms().is_empty(),
-            Observed::Series { .. } | Observed::Moments(_) | Observed::Clusters(_) => false,
+            Observed::Series { .. }
+            | Observed::Moments(_)
+            | Observed::Clusters(_)
+            | Observed::Differences { .. } => false,
         }
     }
 
@@ -94,7 +107,7 @@ impl Observed {
                     instances: instances.as_ref().map(|series| series.iter().filter_map(late).collect()),
                 }
             }
-            Observed::Moments(_) | Observed::Clusters(_) => return None,
+            Observed::Moments(_) | Observed::Clusters(_) | Observed::Differences { .. } => return None,
         })
     }
 
@@ -116,7 +129,10 @@ impl Observed {
             Observed::Samples(intervals) => shared(intervals, |_| true),
             Observed::Histogram(intervals) => shared(intervals, |histogram| histogram.total() > 0),
             Observed::Ratio(intervals) => shared(intervals, |ratio| ratio.units() > 0.0),
-            Observed::Series { .. } | Observed::Moments(_) | Observed::Clusters(_) => Vec::new(),
+            Observed::Series { .. }
+            | Observed::Moments(_)
+            | Observed::Clusters(_)
+            | Observed::Differences { .. } => Vec::new(),
         }
     }
 }

@@ -333,6 +333,10 @@ pub struct MetricPolicy {
     /// What it may do to the verdict. Default `required`.
     #[serde(default)]
     pub role: Role,
+    /// Its part of alpha, in proportion to the other metrics' that can roll back: with weights 2 and 1 it has two thirds.
+    /// Positive; default 1. Choose it before the run, by how bad harm in this metric is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
     /// Whether its harm is never to be excused as a start-up effect that has passed. Default false.
     #[serde(default)]
     pub critical: bool,

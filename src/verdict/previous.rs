@@ -79,6 +79,9 @@ pub(super) fn runs(telemetry: &MetricTelemetry) -> Result<&Observed, Missing> {
         Observed::Events(intervals) => intervals.ends().len(),
         Observed::Samples(intervals) => intervals.ends().len(),
         Observed::Moments(_) | Observed::Clusters(_) => 1,
+        Observed::Differences { .. } => {
+            return refuse("differences have their own past: take a concurrent baseline for them");
+        }
         Observed::Histogram(_) | Observed::Ratio(_) | Observed::Series { .. } => {
             return refuse(
                 "telemetry over time, and of another kind than the policy's, cannot be compared with another time",

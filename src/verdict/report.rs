@@ -207,9 +207,13 @@ pub struct Assessment {
     /// p value of harm, by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harm: Option<PValue>,
-    /// p value of harm among all metrics that can roll back (Holm); compare it with alpha.
+    /// p value of harm among all metrics that can roll back (Holm, by their weights); compare it with alpha.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harm_adjusted: Option<PValue>,
+    /// p value of harm among all metrics that decide nothing (Benjamini and Hochberg): of those at most q, a share of at most q
+    /// is harmless on average, if metrics are independent or harmed together. Decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm_discovery: Option<PValue>,
     /// p value of safety; compare it with beta.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safety: Option<PValue>,

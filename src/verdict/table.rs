@@ -69,7 +69,7 @@ fn row(a: &Assessment) -> [String; 8] {
         canary,
         a.effects.iter().find_map(|effect| change(effect, a)).unwrap_or_else(none),
         accepted(&a.margin, a),
-        a.harm_adjusted.or(a.harm).map_or_else(none, |p| p.to_string()),
+        a.harm_adjusted.or(a.harm_discovery).or(a.harm).map_or_else(none, |p| p.to_string()),
         a.safety.map_or_else(none, |p| p.to_string()),
         a.classification.to_string(),
     ]
@@ -110,6 +110,7 @@ fn is_ratio(measure: Measure) -> bool {
             | Measure::RateRatio
             | Measure::AmountRatio
             | Measure::MeanRatio
+            | Measure::RatioToExpected
     )
 }
 
@@ -141,7 +142,8 @@ fn explain(a: &Assessment, report: &Report) -> Vec<String> {
             say("shown to be worse than what is accepted".into())
         }
         Classification::Fail(_) => {
-            say(format!("would be harm at alpha {} by itself, and decides nothing", report.alpha))
+            let by_itself = a.harm.map_or(String::new(), |p| format!(" (p {p})"));
+            say(format!("would be harm at alpha {} by itself{by_itself}, and decides nothing", report.alpha))
         }
         Classification::Inconclusive => match a.traffic_needed {
             Some(factor) => {
@@ -217,7 +219,7 @@ fn percent(share: f64) -> String {
 }
 
 /// Four significant digits without trailing zeros.
-fn trimmed(value: f64) -> String {
+pub(super) fn trimmed(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }

@@ -4,6 +4,7 @@ mod calibrate;
 mod counts;
 mod distribution;
 mod events;
+mod families;
 mod harness;
 mod interval;
 mod late;

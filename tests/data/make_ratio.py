@@ -283,10 +283,11 @@ def lines(cases):
     return ",\n".join(json.dumps(number(case)) for case in cases)
 
 
-tools = {
+TOOLS = {
     "python": platform.python_version(),
     "mpmath": mp.__version__,
     "numpy": np.__version__,
     "scipy": scipy.__version__,
 }
-print(f'{{"tools": {json.dumps(tools)},\n"amounts": [\n{lines(amounts())}\n],\n"means": [\n{lines(means())}\n]}}')
+if __name__ == "__main__":
+    print(f'{{"tools": {json.dumps(TOOLS)},\n"amounts": [\n{lines(amounts())}\n],\n"means": [\n{lines(means())}\n]}}')

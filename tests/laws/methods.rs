@@ -4,14 +4,15 @@ use proptest::prelude::*;
 use serinus::{
     Arms, PValue,
     compare::{
-        counts,
+        counts, cuped,
+        differences::Cells,
         distribution::{self, AndersonDarlingMethod, KolmogorovSmirnovMethod},
-        events, histogram,
-        multiplicity::holm,
+        events, histogram, moments,
+        multiplicity::{Hypothesis, Weight, benjamini_hochberg, holm},
         question::{Boundary, Sides},
         rank::{self, MannWhitneyOptions, Method},
     },
-    telemetry::{Counts, Events, Histogram, Samples},
+    telemetry::{Counts, Events, Histogram, Moments, Samples},
 };
 
 use crate::world::{Tally, check, samples, world};
@@ -254,19 +255,88 @@ fn counts_and_events() {
 }
 
 #[test]
+fn means() {
+    let tally = Tally::default();
+    let values = || prop::collection::vec(-8.0..8.0_f64, 24);
+    let cells = (values(), values(), values(), values());
+    check(
+        1_000,
+        (cells, -2.0..6.0_f64, 0.0..4.0_f64, -40..=40_i32),
+        |((b, c, past_b, past_c), shift, worse, exponent)| {
+            // Units that were much the same before.
+            let after = |values: &[f64], past: &[f64], more: f64| -> Vec<f64> {
+                values.iter().zip(past).map(|(v, x)| 30.0 + 2.0 * x + v / 4.0 + more).collect()
+            };
+            let factor = f64::from(exponent).exp2();
+            let scaled =
+                |values: &[f64], factor: f64| values.iter().map(|v| v * factor).collect::<Vec<f64>>();
+            let arms = |more: f64, factor: f64| Arms {
+                baseline: scaled(&after(&b, &past_b, 0.0), factor),
+                canary: scaled(&after(&c, &past_c, more), factor),
+            };
+            let past =
+                |factor: f64| Arms { baseline: scaled(&past_b, factor), canary: scaled(&past_c, factor) };
+            let of = |values: Arms<Vec<f64>>| values.map(|v| Moments::of(&v).unwrap());
+            type Method<'a> = &'a dyn Fn(Arms<Vec<f64>>, Arms<Vec<f64>>, Boundary) -> Option<Sides>;
+            let welch: Method = &|now, _, boundary| moments::sides(of(now), boundary).ok();
+            let four: Method =
+                &|now, past, boundary| Cells::new(of(past), of(now)).unwrap().sides(boundary).ok();
+            let adjusted: Method = &|now, past, boundary| {
+                let covariates =
+                    past.as_ref().map(|x| ndarray::ArrayView2::from_shape((x.len(), 1), x).unwrap());
+                let found = cuped::adjust(now.as_ref().map(Vec::as_slice), covariates).ok()?;
+                moments::sides(found.arms, boundary).ok()
+            };
+            for (name, method) in [("Welch", welch), ("four cells", four), ("CUPED", adjusted)] {
+                let Some(before) = method(arms(shift, 1.0), past(1.0), Boundary::Difference(1.0)) else {
+                    tally.count(format_args!("{name} refuses"));
+                    continue;
+                };
+                // Law 2: all of the canary's values raised.
+                let after = method(arms(shift + worse, 1.0), past(1.0), Boundary::Difference(1.0)).unwrap();
+                prop_assert!(after.greater.ln() <= before.greater.ln() + 1e-9, "{name}");
+                prop_assert!(after.less.ln() >= before.less.ln() - 1e-9, "{name}");
+                let answer = if after.greater.rejects(0.01) { "harm" } else { "no harm" };
+                tally.count(format_args!("{name} {answer}"));
+                // Law 4: powers of two to the bit; the arms exchanged.
+                let other = method(arms(shift, factor), past(factor), Boundary::Difference(factor)).unwrap();
+                prop_assert_eq!(before, other, "{}", name);
+                let swapped =
+                    method(arms(shift, 1.0).swapped(), past(1.0).swapped(), Boundary::Difference(-1.0))
+                        .unwrap();
+                prop_assert!(mirrored(before, swapped), "{name} {before:?} {swapped:?}");
+            }
+            Ok(())
+        },
+    );
+    let answers = ["Welch", "four cells", "CUPED"]
+        .map(|name| ["harm", "no harm"].map(|answer| format!("{name} {answer}")));
+    let answers: Vec<&str> = answers.iter().flatten().map(String::as_str).collect();
+    tally.finish("means", &answers, 50);
+}
+
+#[test]
 fn holm_does_not_mind_the_order() {
-    let p = prop::collection::vec((-50.0..0.0_f64).prop_map(|ln| PValue::from_ln(ln).unwrap()), 0..12);
+    let p = (-50.0..0.0_f64).prop_map(|ln| PValue::from_ln(ln).unwrap());
+    let weight = prop_oneof![Just(1.0), 1e-3..1e3_f64].prop_map(|weight| Weight::new(weight).unwrap());
+    let p = prop::collection::vec((p, weight).prop_map(|(p, weight)| Hypothesis { p, weight }), 0..12);
     let shuffled = p.prop_flat_map(|p| {
         let order = Just((0..p.len()).collect::<Vec<usize>>()).prop_shuffle();
         (Just(p), order)
     });
     check(1_000, shuffled, |(p, order)| {
-        let other: Vec<PValue> = order.iter().map(|&i| p[i]).collect();
+        let other: Vec<Hypothesis> = order.iter().map(|&i| p[i]).collect();
         let (a, b) = (holm(&p), holm(&other));
         prop_assert_eq!(a.len(), p.len());
+        let all: f64 = p.iter().map(|h| h.weight.value()).sum();
+        let alone = |family: &[Hypothesis]| family.iter().map(|h| h.p).collect::<Vec<PValue>>();
+        let (fdr, fdr_other) = (benjamini_hochberg(&alone(&p)), benjamini_hochberg(&alone(&other)));
         for (position, &i) in order.iter().enumerate() {
             prop_assert_eq!(a[i], b[position]);
-            prop_assert!(a[i] >= p[i] && a[i].ln() <= p[i].times(p.len() as u64).ln() + 1e-12);
+            let bonferroni = p[i].p.ln() + (all / p[i].weight.value()).ln();
+            prop_assert!(a[i] >= p[i].p && a[i].ln() <= bonferroni.min(0.0) + 1e-12);
+            prop_assert_eq!(fdr[i], fdr_other[position]);
+            prop_assert!(fdr[i] >= p[i].p && fdr[i].ln() <= p[i].p.times(p.len() as u64).ln() + 1e-12);
         }
         Ok(())
     });
@@ -304,6 +374,23 @@ fn law_7_no_input_panics() {
             }
         }
         seen(Samples::dropping_nan(a.clone()).is_ok());
+        seen(moments::linearised(&a, &b).is_ok());
+        seen(Weight::new(x).is_ok());
+        let shape = (a.len(), 1);
+        if let Ok(covariate) = ndarray::ArrayView2::from_shape(shape, &a) {
+            let both = |values| Arms { baseline: values, canary: values };
+            seen(cuped::adjust(both(b.as_slice()), Arms { baseline: covariate, canary: covariate }).is_ok());
+        }
+        if let (Ok(baseline), Ok(canary)) = (Moments::of(&a), Moments::of(&b)) {
+            let arms = Arms { baseline, canary };
+            for cells in [Cells::new(arms, arms.swapped()), Cells::new(arms, arms)].into_iter().flatten() {
+                for boundary in boundaries {
+                    seen(cells.sides(boundary).is_ok());
+                }
+                seen(cells.difference(x).is_ok());
+                seen(cells.ratio(x).is_ok());
+            }
+        }
         let both = Arms { baseline: Counts::new(n[0], n[1]), canary: Counts::new(n[2], n[3]) };
         if let Ok(arms) = both.try_map(|c| c) {
             for boundary in boundaries {
