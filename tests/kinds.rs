@@ -549,7 +549,7 @@ fn the_gate_holds_for_distributions_too() {
     use serinus::compare::interval::buckets;
     let edges = vec![1.0, 2.0];
     // The canary's first half is all low, its second all high, in long waves.
-    let wave = |t: usize| if (t / 15) % 2 == 0 { vec![80, 15, 5] } else { vec![5, 15, 80] };
+    let wave = |t: usize| if (t / 15).is_multiple_of(2) { vec![80, 15, 5] } else { vec![5, 15, 80] };
     let of = |counts: Vec<u64>| Histogram::new(edges.clone(), counts).unwrap();
     let intervals: Vec<Arms<Histogram>> =
         (0..45).map(|t| Arms { baseline: of(vec![40, 20, 40]), canary: of(wave(t)) }).collect();

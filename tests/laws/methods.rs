@@ -92,7 +92,7 @@ fn mann_whitney() {
 #[test]
 fn distributions() {
     let tally = Tally::default();
-    check(1_000, (samples(24, 80), world(), -40..=40_i32), |(arms, world, exponent)| {
+    check(400, (samples(24, 80), world(), -40..=40_i32), |(arms, world, exponent)| {
         let once = distribution::any_difference(arms.as_ref());
         let place = distribution::largest_distance(arms.as_ref());
         prop_assert_eq!(place.d, once.kolmogorov_smirnov.d);
@@ -134,7 +134,7 @@ fn distributions() {
         Ok(())
     });
     let needed = ["exact", "limit", "rejected", "not rejected", "many in buckets", "few in buckets"];
-    tally.finish("distributions", &needed, 50);
+    tally.finish("distributions", &needed, 30);
 }
 
 #[test]
