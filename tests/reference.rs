@@ -20,6 +20,7 @@ use serinus::compare::rank::{
 };
 use serinus::compare::series::{align, level};
 use serinus::compare::{
+    counts,
     cuped::{Coefficients, adjust_with},
     histogram::Spread,
     interval, moments,
@@ -27,7 +28,7 @@ use serinus::compare::{
     question::{Boundary, Sides},
 };
 use serinus::telemetry::{Counts, Histogram, Moments, Point, Samples, Series};
-use serinus::{Arms, PValue, Timestamp};
+use serinus::{Arms, Effect, PValue, Timestamp};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 const EXACT: f64 = 0.0;
@@ -970,6 +971,10 @@ fn cohort(case: &Case) -> Verdict {
     match case.test() {
         "p_adjust" => p_adjust(case),
         "cuped" => cuped(case),
+        "fisher_2x2" | "fisher_2x2_conditional" => fisher_table(case),
+        "binomial_exact" => binomial(case),
+        "cmh" | "breslow_day" => strata_of_counts(case),
+        "van_elteren" => strata_of_values(case),
         _ => Ok(Outcome::NotBuilt),
     }
 }
@@ -1026,5 +1031,107 @@ fn cuped(case: &Case) -> Verdict {
     {
         same(name, found, expect(name)?, CLOSED_FORM)?;
     }
+    Ok(Outcome::Agrees)
+}
+
+/// R prints 15 digits, and scipy's tails have that many.
+const PRINTED: f64 = 1e-11;
+/// R's limits and estimate of an odds ratio are where its root search stops: `fisher_r_a` has 1049.79 for 1059.64 (mpmath).
+const R_FISHER: f64 = 0.02;
+
+fn table(rows: [&Value; 4]) -> Result<Arms<Counts>, String> {
+    let whole = |value: &Value| value.as_u64().ok_or(format!("{value} is no count"));
+    let [canary, canary_good, baseline, baseline_good] = rows.map(whole);
+    let arm = |bad: u64, good: u64| Counts::new(bad, bad + good).map_err(|e| e.to_string());
+    Ok(Arms { baseline: arm(baseline?, baseline_good?)?, canary: arm(canary?, canary_good?)? })
+}
+
+fn fisher_table(case: &Case) -> Verdict {
+    let rows = &case.case["inputs"]["table"];
+    let arms = table([&rows[0][0], &rows[0][1], &rows[1][0], &rows[1][1]])?;
+    let test = counts::fisher(arms, 1.0, counts::Tail::Exact).map_err(|e| e.to_string())?;
+    let odds = counts::odds_ratio(arms, 0.95, counts::Tail::Exact).map_err(|e| e.to_string())?;
+    let [_, _, sample] = counts::mantel_haenszel(&[arms]).effects(0.95).map_err(|e| e.to_string())?;
+    let expected = &case.case["expected"];
+    for (name, found, tolerance) in [
+        ("p", Some(test.two_sided.value()), PRINTED),
+        ("p_two", Some(test.two_sided.value()), PRINTED),
+        ("p_less", Some(test.sides.less.value()), PRINTED),
+        ("p_greater", Some(test.sides.greater.value()), PRINTED),
+        ("odds_ratio_sample", sample.estimate, CLOSED_FORM),
+        ("odds_ratio_cmle", odds.estimate, R_FISHER),
+        ("ci_low", odds.interval.low, R_FISHER),
+        ("ci_high", odds.interval.high, R_FISHER),
+    ] {
+        if let Some(expected) = number(&expected[name]) {
+            same(name, found.unwrap_or(f64::NAN), expected, tolerance)?;
+        }
+    }
+    Ok(Outcome::Agrees)
+}
+
+fn binomial(case: &Case) -> Verdict {
+    let inputs = &case.case["inputs"];
+    let whole = |name: &str| inputs[name].as_u64().ok_or(format!("no count {name}"));
+    let seen = Counts::new(whole("k")?, whole("n")?).map_err(|e| e.to_string())?;
+    let share = number(&inputs["p"]).ok_or("no share")?;
+    let sides = counts::limit_sides(seen, share).map_err(|e| e.to_string())?;
+    for (name, found) in [("p_less", sides.less), ("p_greater", sides.greater)] {
+        let expected = number(&case.case["expected"][name]).ok_or(format!("no {name}"))?;
+        same(name, found.value(), expected, PRINTED)?;
+    }
+    Ok(Outcome::Agrees)
+}
+
+/// Of the fields those that the strata here have; `or_ci` and `sato` by the width of an interval.
+fn strata_of_counts(case: &Case) -> Verdict {
+    let rows = case.case["inputs"]["strata"].as_array().ok_or("no strata")?;
+    let strata = rows.iter().map(|row| table([&row[0], &row[1], &row[2], &row[3]]));
+    let all = counts::mantel_haenszel(&strata.collect::<Result<Vec<_>, _>>()?);
+    let [difference, ratio, odds] = all.effects(0.95).map_err(|e| e.to_string())?;
+    // Of the normal distribution at .975.
+    let errors = 2.0 * 1.959_963_984_540_054;
+    let width = |effect: &Effect, of: fn(f64) -> f64| match (effect.interval.low, effect.interval.high) {
+        (Some(low), Some(high)) => (of(high) - of(low)) / errors,
+        _ => f64::NAN,
+    };
+    let (p, corrected) = (all.sides(false), all.sides(true));
+    let two_sided = |sides: Sides| sides.greater.min(sides.less).times(2).value();
+    let fields = [
+        ("rd_mh", difference.estimate.unwrap_or(f64::NAN)),
+        ("rd_se_sato", width(&difference, |v| v)),
+        ("rr_mh", ratio.estimate.unwrap_or(f64::NAN)),
+        ("log_rr_se", width(&ratio, f64::ln)),
+        ("or_mh", odds.estimate.unwrap_or(f64::NAN)),
+        ("log_or_se_rbg", width(&odds, f64::ln)),
+        ("p", two_sided(p)),
+        ("p_corrected", two_sided(corrected)),
+        ("tarone_p", all.homogeneity().map_or(f64::NAN, PValue::value)),
+    ];
+    let expected = &case.case["expected"];
+    for (name, found) in fields {
+        // Differences of rounded shares are near 0 to a last digit of these.
+        if let Some(expected) = number(&expected[name]) {
+            close(name, found, expected, STUDENT, expected.abs().max(1e-3))?;
+        }
+    }
+    for (place, found) in [odds.interval.low, odds.interval.high].into_iter().enumerate() {
+        if let Some(expected) = number(&expected["or_ci"][place]) {
+            same("or_ci", found.unwrap_or(f64::NAN), expected, PRINTED)?;
+        }
+    }
+    Ok(Outcome::Agrees)
+}
+
+fn strata_of_values(case: &Case) -> Verdict {
+    let rows = case.case["inputs"]["strata"].as_array().ok_or("no strata")?;
+    let samples = |values: &Value| Samples::new(numbers(values)?).map_err(|e| e.to_string());
+    let stratum =
+        |row: &Value| Ok(Arms { baseline: samples(&row["base"])?, canary: samples(&row["canary"])? });
+    let strata = rows.iter().map(stratum).collect::<Result<Vec<Arms<Samples>>, String>>()?;
+    let test = van_elteren(&strata).map_err(|e| e.to_string())?;
+    let expected = |name: &str| number(&case.case["expected"][name]).ok_or(format!("no {name}"));
+    same("z", test.z.unwrap_or(f64::NAN), expected("z")?, PRINTED)?;
+    same("p_two", test.two_sided.value(), expected("p_two")?, PRINTED)?;
     Ok(Outcome::Agrees)
 }

@@ -51,7 +51,7 @@ fn percentiles_under_unequal_traffic_decide_nothing() {
         assert_eq!(metric.classification, Classification::Inconclusive);
         assert!(metric.unequal_load && metric.harm_adjusted.is_none() && metric.traffic_needed.is_none());
         // It is shown all the same.
-        assert_eq!(metric.effects.len(), 3);
+        assert_eq!(metric.effects.len(), 4);
         assert!((if looks_harmful { metric.harm } else { metric.safety }).unwrap().rejects(0.01));
     }
 }

@@ -65,10 +65,10 @@ impl Raw<'_> {
     ///
     /// ```
     /// use serinus::{Arms, compare::interval, telemetry::Samples};
-    /// // Every fifth interval all values of an arm are slow: 40 intervals tell less than 400 values seem to.
-    /// let slow = |t: usize, at: usize| if t % 5 == at { 100.0 } else { 0.0 };
+    /// // For eight intervals all values of an arm are slow: 40 intervals tell less than 400 values seem to.
+    /// let slow = |t: usize, from: usize| if t >= from && t < from + 8 { 100.0 } else { 0.0 };
     /// let second = |t: usize, at: usize| Samples::new((0..10).map(|i| slow(t, at) + (i * i % 7) as f64).collect());
-    /// let intervals = (0..40).map(|t| Ok(Arms { baseline: second(t, 0)?, canary: second(t, 3)? }));
+    /// let intervals = (0..40).map(|t| Ok(Arms { baseline: second(t, 5)?, canary: second(t, 30)? }));
     /// let intervals = intervals.collect::<Result<Vec<_>, serinus::Error>>()?;
     /// let raw = interval::samples(&intervals)?;
     /// let p75 = raw.quantile_shift(0.75, 0.9)?;
