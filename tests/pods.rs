@@ -290,7 +290,7 @@ fn a_late_scrape_is_said_and_nothing_is_moved() {
     let mut set = SeriesSet::default();
     export::gauge(&mut set, "cpu", &Arms { baseline: at(0), canary: at(2) });
     let report = judge(CPU, &set);
-    expect_note(&report.metrics[0], "the canary 2 steps late (rank correlation 1.00");
+    expect_note(&report.metrics[0], "the canary 2 steps late (rank correlation 0.9");
     let mut set = SeriesSet::default();
     export::gauge(&mut set, "cpu", &Arms { baseline: at(1), canary: at(1) });
     assert!(judge(CPU, &set).metrics[0].notes.iter().all(|note| !note.contains("late")));

@@ -16,9 +16,10 @@ pub struct Lag {
 }
 
 impl Aligned {
-    /// The distance, of at most `most` steps and a quarter of the run, at which the arms' values correlate best: Spearman's
-    /// correlation, `corr(R(x_t), R(y_(t + steps)))`, of the pairs as they follow each other. `None` with fewer than 16
-    /// pairs or where an arm's values are all equal. O(n most).
+    /// The distance, of at most `most` steps and a quarter of the run, at which the arms' values correlate best: the
+    /// cross-correlation function of their ranks, `sum R(x_t) R(y_(t + steps)) n/(n - steps)` over the root of both sums of squares,
+    /// ranks less their mean, of the pairs as they follow each other. `None` with fewer than 16 pairs or where an arm's values are
+    /// all equal. O(n most).
     ///
     /// Gaps count as one step; with many of them a lag is not to be trusted.
     ///
@@ -33,7 +34,7 @@ impl Aligned {
     /// let (baseline, canary) = (series(0)?, series(2)?);
     /// let lag = align(Arms { baseline: &baseline, canary: &canary })?.lag(5).unwrap();
     /// assert_eq!(lag.steps, 2);
-    /// assert!(lag.correlation > 0.999 && lag.at_zero < 0.5);
+    /// assert!(lag.correlation > 0.95 && lag.at_zero < 0.5);
     /// # Ok::<(), serinus::Error>(())
     /// ```
     #[must_use]
@@ -44,13 +45,18 @@ impl Aligned {
         }
         let baseline = self.ranks(&self.sorted.baseline, &self.order.baseline);
         let canary = self.ranks(&self.sorted.canary, &self.order.canary);
-        let at_zero = correlation(&baseline, &canary)?;
+        let size = libm::sqrt(product(&baseline, &baseline) * product(&canary, &canary));
+        if size == 0.0 {
+            return None;
+        }
+        let at = |x: &[f64], y: &[f64]| (product(x, y) / size * (n as f64 / x.len() as f64)).clamp(-1.0, 1.0);
+        let at_zero = at(&baseline, &canary);
         let mut best = Lag { steps: 0, correlation: at_zero, at_zero };
         for steps in 1..=most.min(n / 4) {
-            let late = correlation(&baseline[..n - steps], &canary[steps..]);
-            let early = correlation(&baseline[steps..], &canary[..n - steps]);
-            for (found, sign) in [(late, 1), (early, -1)] {
-                if let Some(correlation) = found.filter(|found| *found > best.correlation) {
+            let late = at(&baseline[..n - steps], &canary[steps..]);
+            let early = at(&baseline[steps..], &canary[..n - steps]);
+            for (correlation, sign) in [(late, 1), (early, -1)] {
+                if correlation > best.correlation {
                     best = Lag { steps: sign * steps as i64, correlation, at_zero };
                 }
             }
@@ -58,12 +64,12 @@ impl Aligned {
         Some(best)
     }
 
-    /// The mean rank of each value in its arm, in order of time.
+    /// The mean rank of each value in its arm, less the mean of all, in order of time.
     fn ranks(&self, sorted: &[f64], order: &[u32]) -> Vec<f64> {
         let mut ranks = vec![0.0; sorted.len()];
-        let mut before = 0;
+        let (mut before, middle) = (0, (sorted.len() as f64 + 1.0) / 2.0);
         for equal in sorted.chunk_by(|a, b| a == b) {
-            let rank = before as f64 + (equal.len() as f64 + 1.0) / 2.0;
+            let rank = before as f64 + (equal.len() as f64 + 1.0) / 2.0 - middle;
             for &t in &order[before..before + equal.len()] {
                 ranks[t as usize] = rank;
             }
@@ -73,17 +79,15 @@ impl Aligned {
     }
 }
 
-/// Pearson's; `None` where one side does not vary.
-fn correlation(x: &[f64], y: &[f64]) -> Option<f64> {
-    let n = x.len() as f64;
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / n;
-    let (mean_x, mean_y) = (mean(x), mean(y));
-    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
-    for (x, y) in x.iter().zip(y) {
-        let (x, y) = (x - mean_x, y - mean_y);
-        xx += x * x;
-        yy += y * y;
-        xy += x * y;
+/// In eight sums side by side.
+fn product(x: &[f64], y: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    let (x_eights, y_eights) = (x.chunks_exact(8), y.chunks_exact(8));
+    let rest: f64 = x_eights.remainder().iter().zip(y_eights.remainder()).map(|(x, y)| x * y).sum();
+    for (x, y) in x_eights.zip(y_eights) {
+        for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
+            *sum += x * y;
+        }
     }
-    (xx > 0.0 && yy > 0.0).then(|| xy / libm::sqrt(xx * yy))
+    sums.iter().sum::<f64>() + rest
 }

@@ -63,8 +63,8 @@ pub fn aligned_shift(pairs: &Aligned, level: f64) -> Result<Effect, Error> {
         let above = |&d: &f64| {
             let other = 2.0 * centre - d;
             let up_to = sorted.partition_point(|&d| d <= other + rounding);
-            let below = sorted.partition_point(|&d| d < other - rounding);
-            n - (up_to + below) as f64
+            let equal = sorted[..up_to].iter().rev().take_while(|&&d| d >= other - rounding).count();
+            n - (2 * up_to - equal) as f64
         };
         let terms: Vec<f64> = differences.iter().map(above).collect();
         let mean = terms.iter().sum::<f64>() / n;
