@@ -125,13 +125,39 @@ fn separation_infinities_and_equal_values() {
             (0.0, PValue::ONE, PValue::ONE, PValue::ONE)
         );
     }
-    // 1/C(2000, 1000) is below the smallest float: the limit answers, which is larger.
+    // 1/C(2001, 1000) is below the smallest float: the limit answers, which is larger.
     let low: Vec<f64> = (0..1000).map(f64::from).collect();
-    let high: Vec<f64> = (1000..2000).map(f64::from).collect();
+    let high: Vec<f64> = (1000..2001).map(f64::from).collect();
     let test = kolmogorov_smirnov(arms(&high, &low).as_ref());
     assert_eq!(test.method, KolmogorovSmirnovMethod::Limit);
-    assert_relative_eq!(test.p.ln(), core::f64::consts::LN_2 - 1000.0, max_relative = 1e-14);
-    assert_relative_eq!(test.sides.greater.ln(), -1000.0, max_relative = 1e-14);
+    let square = 1001.0 * 1000.0 / 2001.0;
+    assert_relative_eq!(test.p.ln(), core::f64::consts::LN_2 - 2.0 * square, max_relative = 1e-14);
+    assert_relative_eq!(test.sides.greater.ln(), -2.0 * square, max_relative = 1e-14);
+}
+
+/// Equally many values without ties, the canary's d ranks higher: Python 3.11 integers, logarithms by mpmath 1.3.0.
+#[test]
+fn equally_many_values_are_exact_however_many() {
+    for (n, ranks, both, greater) in [
+        (1000, 1000, -1381.5748463569201, -1382.2679935374801),
+        (1000, 10, -1.9476609146878188e-10, -0.099951680901500392),
+        (1000, 60, -2.9072331435226767, -3.6003604707827257),
+        (5000, 40, -0.0028061157370099888, -0.31997141453014383),
+        (5000, 3, 0.0, -0.0017998201199676198),
+        (5000, 2500, -1307.2833823056947, -1307.9765294862547),
+        (10000, 137, -1.187307737850799, -1.8768648662892818),
+    ] {
+        let base: Vec<f64> = (0..n).map(f64::from).collect();
+        // Half a rank more, so that none are equal.
+        let moved: Vec<f64> = base.iter().map(|v| v + f64::from(ranks) - 0.5).collect();
+        let test = kolmogorov_smirnov(arms(&moved, &base).as_ref());
+        assert_eq!((test.method, test.d), (KolmogorovSmirnovMethod::Exact, f64::from(ranks) / f64::from(n)));
+        // Probabilities to some 13 digits, of which differences are taken near 1.
+        assert_relative_eq!(test.p.ln(), both, max_relative = 1e-11, epsilon = 1e-13);
+        assert_relative_eq!(test.sides.greater.ln(), greater, max_relative = 1e-11);
+        let swapped = kolmogorov_smirnov(arms(&base, &moved).as_ref());
+        assert_eq!((swapped.p, swapped.sides.less), (test.p, test.sides.greater));
+    }
 }
 
 #[test]
@@ -142,12 +168,11 @@ fn the_limit_is_kolmogorovs() {
     for (ranks, expected) in LIMITS {
         let moved: Vec<f64> = base.iter().map(|v| v + ranks).collect();
         let arms = arms(&moved, &base);
-        let test = kolmogorov_smirnov(arms.as_ref());
+        let test = kolmogorov_smirnov_with(arms.as_ref(), KolmogorovSmirnovMethod::Limit);
         assert_eq!(test.method, KolmogorovSmirnovMethod::Limit);
         assert_relative_eq!(test.d, ranks / 1e4, max_relative = 1e-14);
         assert_relative_eq!(test.p.ln(), expected, max_relative = 1e-12);
         assert_relative_eq!(test.sides.greater.ln(), -2.0 * ranks * ranks / 2e4, max_relative = 1e-13);
-        assert_eq!(test, kolmogorov_smirnov_with(arms.as_ref(), KolmogorovSmirnovMethod::Limit));
     }
 }
 

@@ -17,6 +17,7 @@ sets_of <- function(path, n) {
 }
 
 main <- function(kind, n, m, canary, baseline) {
+  n <- as.numeric(n)
   canary <- sets_of(canary, as.numeric(n))
   baseline <- sets_of(baseline, as.numeric(m))
   sets <- length(canary)
@@ -25,6 +26,15 @@ main <- function(kind, n, m, canary, baseline) {
     exact = function(x, y) wilcox.test(x, y, exact = TRUE),
     default = function(x, y) wilcox.test(x, y),
     interval = function(x, y) wilcox.test(x, y, exact = FALSE, correct = TRUE, conf.int = TRUE, conf.level = 0.95),
+    ks = function(x, y) ks.test(x, y),
+    welch = function(x, y) t.test(x, y),
+    paired = function(x, y) wilcox.test(x, y, paired = TRUE, exact = FALSE, correct = TRUE, conf.int = TRUE, conf.level = 0.95),
+    odds = function(x, y) fisher.test(matrix(c(x[1], y[1], x[2] - x[1], y[2] - y[1]), 2)),
+    strata = function(x, y) {
+      bad <- seq(1, length(x), 2)
+      mantelhaen.test(array(rbind(x[bad], y[bad], x[bad + 1] - x[bad], y[bad + 1] - y[bad]), c(2, 2, length(bad))))
+    },
+    holm = function(x, y) list(estimate = sum(p.adjust(x, "holm"))),
     stop("no ", kind)
   )
   time <- function(count) {
@@ -41,10 +51,12 @@ main <- function(kind, n, m, canary, baseline) {
   if (seconds < short) seconds <- suppressWarnings(time(ceiling(loop / seconds)))
   say <- function(name, value) cat(name, format(as.numeric(value), digits = 17), "\n")
   say("seconds", seconds)
-  say("u", answer$statistic)
-  say("p", answer$p.value)
-  if (kind == "interval") {
-    say("estimate", answer$estimate)
+  if (kind %in% c("test", "presorted", "exact", "default", "interval")) say("u", answer$statistic)
+  if (kind == "ks") say("estimate", answer$statistic)
+  # mantelhaen.test has another p than that of homogeneity, and ks.test takes the limit from 100 values an arm on.
+  if (!(kind %in% c("strata", "holm", "ks"))) say("p", answer$p.value)
+  if (kind %in% c("interval", "paired", "strata", "holm", "odds")) say("estimate", answer$estimate)
+  if (kind %in% c("interval", "paired", "strata", "odds")) {
     say("low", answer$conf.int[1])
     say("high", answer$conf.int[2])
   }

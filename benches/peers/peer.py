@@ -83,6 +83,79 @@ def test(kind, canary, baseline):
     return seconds, {"u": float(answer.statistic), "p": float(answer.pvalue), **more}
 
 
+def other(kind, canary, baseline):
+    """Tests other than Mann-Whitney's; counts come as `bad, total` of one stratum after the other."""
+    import warnings
+
+    from scipy import stats
+
+    warnings.simplefilter("ignore")
+
+    def interval(limits):
+        return {"low": float(limits[0]), "high": float(limits[1])}
+
+    def ks(x, y):
+        test = stats.ks_2samp(x, y)
+        return {"estimate": test.statistic, **({"p": test.pvalue} if len(x) <= 1000 else {})}
+
+    def table(x, y):
+        return [[x[0], x[1] - x[0]], [y[0], y[1] - y[0]]]
+
+    def score(x, y):
+        from statsmodels.stats.proportion import confint_proportions_2indep
+
+        return interval(confint_proportions_2indep(x[0], x[1], y[0], y[1], method="score", compare="diff"))
+
+    def rates(x, y):
+        from statsmodels.stats.rates import test_poisson_2indep
+
+        test = test_poisson_2indep(x[0], x[1], y[0], y[1], method="cond-midp", compare="ratio", alternative="larger")
+        return {"p": test.pvalue}
+
+    def strata(x, y):
+        from statsmodels.stats.contingency_tables import StratifiedTable
+
+        cells = np.array([x[::2], x[1::2] - x[::2], y[::2], y[1::2] - y[::2]]).reshape(2, 2, -1)
+        all = StratifiedTable(cells)
+        limits = interval(all.oddsratio_pooled_confint())
+        return {"p": all.test_equal_odds(adjust=True).pvalue, "estimate": all.oddsratio_pooled, **limits}
+
+    def holm(x, _):
+        from statsmodels.stats.multitest import multipletests
+
+        return {"estimate": multipletests(x, method="holm")[1].sum()}
+
+    def cuped(x, y, known):
+        both = np.concatenate([y, x])
+        columns = np.column_stack([np.ones(len(both)), np.repeat([0.0, 1.0], [len(y), len(x)]), known])
+        return {"estimate": np.linalg.lstsq(columns, both, rcond=None)[0][1]}
+
+    calls = {
+        "ks": ks,
+        "anderson": lambda x, y: {"estimate": stats.anderson_ksamp([x, y]).statistic},
+        "brunner": lambda x, y: {"p": stats.brunnermunzel(x, y).pvalue},
+        "welch": lambda x, y: {"p": stats.ttest_ind(x, y, equal_var=False).pvalue},
+        "harrell": lambda x, _: {"estimate": stats.mstats.hdquantiles(x, [0.95])[0]},
+        "quantile": lambda x, _: interval(stats.quantile_test(x, p=0.5).confidence_interval(0.95)),
+        "signed": lambda x, y: {"p": stats.wilcoxon(x, y, correction=True, method="asymptotic").pvalue},
+        "fisher": lambda x, y: {"p": stats.fisher_exact(table(x, y))[1]},
+        "score": score,
+        "rates": rates,
+        "strata": strata,
+        "holm": holm,
+        "cuped": cuped,
+    }
+    sets = [(x, y) for x, y in zip(canary, baseline)]
+    if kind == "cuped":
+        known = [np.log(v) + np.sin(v * 1e6) for v in (np.concatenate([y, x]) for x, y in sets)]
+        sets = [(*arms, x) for arms, x in zip(sets, known)]
+    seconds, answer = measure(lambda i: sets[i % len(sets)], lambda arms: calls[kind](*arms))
+    return seconds, {name: float(value) for name, value in answer.items()}
+
+
+MANN_WHITNEY = ("test", "presorted", "exact", "default", "histogram")
+
+
 def main(_program, kind, n, m, canary, baseline):
     canary = np.fromfile(canary, "<f8").reshape(-1, int(n))
     baseline = np.fromfile(baseline, "<f8").reshape(-1, int(m))
@@ -92,7 +165,12 @@ def main(_program, kind, n, m, canary, baseline):
             return np.repeat(np.arange(len(counts), dtype=float), counts.astype(int))
 
         canary, baseline = [values(canary[0])], [values(baseline[0])]
-    seconds, answer = sort(canary, baseline) if kind == "sort" else test(kind, canary, baseline)
+    if kind == "sort":
+        seconds, answer = sort(canary, baseline)
+    elif kind in MANN_WHITNEY:
+        seconds, answer = test(kind, canary, baseline)
+    else:
+        seconds, answer = other(kind, canary, baseline)
     print("seconds", repr(seconds))
     for name, value in answer.items():
         print(name, repr(value))
@@ -104,5 +182,11 @@ if __name__ == "__main__":
 
         print("scipy", scipy.__version__)
         print("numpy", np.__version__)
+        try:
+            import statsmodels
+
+            print("statsmodels", statsmodels.__version__)
+        except ImportError:
+            pass
     else:
         main(*sys.argv[2:])

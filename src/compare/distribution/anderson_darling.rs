@@ -25,7 +25,7 @@
 
 use super::limit::{Cells, ln_tail, ln_tail_untied};
 use super::{arrangements, bucket_groups, pooled};
-use crate::arm::Arms;
+use crate::arm::{Arm, Arms};
 use crate::compare::rank::TieGroup;
 use crate::error::Error;
 use crate::evidence::PValue;
@@ -164,13 +164,17 @@ pub(super) fn squared_distance(n: Arms<u64>, below: Arms<u64>, group: TieGroup) 
         return 0.0;
     }
     // Twice the values below, the half of a group below itself.
-    let placed = |below: u64, own: u64, other: u64| i128::from(2 * below + own) * i128::from(other);
-    let twice =
-        placed(below.canary, group.canary, n.baseline) - placed(below.baseline, group.baseline, n.canary);
-    let distance = 0.5 * twice as f64;
-    let pairs = n.baseline as f64 * n.canary as f64;
-    let total = total as f64;
-    (total - 1.0) / total * (size / variance) * (distance * (distance / pairs))
+    let placed = |arm: Arm| 2 * below[arm] + group.of(arm);
+    let (canary, baseline) = (placed(Arm::Canary), placed(Arm::Baseline));
+    // Products of 2^53 values need 128 bits, those of 2^30 do not.
+    let twice = if total < 1 << 30 {
+        ((canary * n.baseline) as i64 - (baseline * n.canary) as i64) as f64
+    } else {
+        (i128::from(canary) * i128::from(n.baseline) - i128::from(baseline) * i128::from(n.canary)) as f64
+    };
+    let distance = 0.5 * twice;
+    let (pairs, total) = (n.baseline as f64 * n.canary as f64, total as f64);
+    (total - 1.0) * size * distance * distance / (total * pairs * variance)
 }
 
 /// The standard deviation of A2 in the limit without ties: the root of `2 sum 1/(j(j+1))^2 = 2 (pi^2 - 9) / 3`.

@@ -17,6 +17,7 @@ use crate::compare::question::Sides;
 use crate::compare::rank::{AUTOMATIC_STEPS, REQUESTED_STEPS, Ranking, TieGroup};
 use crate::error::Error;
 use crate::evidence::PValue;
+use crate::special::binomial::Binomial;
 use crate::telemetry::{Histogram, Samples};
 
 use super::{bucket_groups, pooled};
@@ -48,7 +49,8 @@ pub struct KolmogorovSmirnov {
     pub sides: Sides,
 }
 
-/// Whether the arms are differently distributed: exact where n m is at most 8 million, else in the limit of large arms.
+/// Whether the arms are differently distributed: exact where n m is at most 8 million, and for equally many values without ties
+/// however many they are; else in the limit of large arms.
 ///
 /// ```
 /// use serinus::{Arms, compare::distribution::kolmogorov_smirnov, telemetry::Samples};
@@ -112,9 +114,17 @@ fn compare(ranking: &Ranking, steps: u128, groups: impl Iterator<Item = TieGroup
     // Of F, the canary's, above G, and below.
     let Arms { canary: above, baseline: below } = ranking.above();
     let furthest = above.max(below);
-    let exact = if pairs <= steps { exact(n, groups, [furthest, below, above]) } else { None };
+    let exact = if steps > 0 && n.baseline == n.canary && ranking.ties() == 0 {
+        // Every distance is a whole number of 1/n.
+        let times = u128::from(n.canary);
+        Some(even([furthest, below, above].map(|apart| (apart / times) as f64), n.canary as f64))
+    } else if pairs <= steps {
+        exact(n, groups, [furthest, below, above]).map(|p| p.map(libm::log))
+    } else {
+        None
+    };
     let (method, [both, greater, less]) = match exact {
-        Some(p) => (KolmogorovSmirnovMethod::Exact, p.map(|p| PValue::saturating(libm::log(p)))),
+        Some(ln_p) => (KolmogorovSmirnovMethod::Exact, ln_p.map(PValue::saturating)),
         None => {
             // x^2, with D as furthest / (n m)
             let square = |apart: u128| {
@@ -133,6 +143,28 @@ fn compare(ranking: &Ranking, steps: u128, groups: impl Iterator<Item = TieGroup
         p: both,
         sides: Sides { greater, less },
     }
+}
+
+/// The logarithms of the same probabilities as [`exact`] for n and n values without ties, which are walks that return (Gnedenko and
+/// Korolyuk 1951): `C(2n, n-k) / C(2n, n)` to reach k on one side, `2 sum_j (-1)^(j-1) C(2n, n-jk) / C(2n, n)` on either.
+fn even([both, below, above]: [f64; 3], n: f64) -> [f64; 3] {
+    let law = Binomial::new(2.0 * n, 0.5);
+    let ln_middle = law.ln_pmf(n);
+    let one_sided = |k: f64| if k == 0.0 { 0.0 } else { law.ln_pmf(n - k) - ln_middle };
+    let first = one_sided(both);
+    let (mut sum, mut j, mut sign) = (1.0, 2.0, -1.0);
+    while j * both <= n {
+        let term = libm::exp(one_sided(j * both) - first);
+        if term < f64::EPSILON / 4.0 {
+            break;
+        }
+        sum += sign * term;
+        sign = -sign;
+        j += 1.0;
+    }
+    // The nearest two have a gap of 1 for sure.
+    let both = if both <= 1.0 { 0.0 } else { core::f64::consts::LN_2 + first + libm::log(sum) };
+    [both, one_sided(below), one_sided(above)]
 }
 
 /// The smallest p that a float holds with all its digits, and some room.

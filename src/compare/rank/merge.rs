@@ -5,7 +5,7 @@
 //! of values below it as above) each is a merge of its own. Else the groups of equal values are walked one by one, in time
 //! that falls with the number of distinct values.
 
-use crate::arm::Arms;
+use crate::arm::{Arm, Arms};
 use crate::telemetry::Samples;
 
 /// Arms of more values are walked by groups: the squares of a block would not fit 64 bits.
@@ -23,6 +23,10 @@ pub(in crate::compare) struct TieGroup {
 impl TieGroup {
     pub(in crate::compare) fn size(self) -> u64 {
         self.canary + self.baseline
+    }
+
+    pub(in crate::compare) fn of(self, arm: Arm) -> u64 {
+        if arm == Arm::Canary { self.canary } else { self.baseline }
     }
 }
 

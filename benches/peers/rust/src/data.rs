@@ -42,6 +42,15 @@ pub fn generate(shape: &str, n: usize) -> Result<(Vec<f64>, Vec<f64>)> {
                 c.sort_unstable_by(f64::total_cmp);
                 b.sort_unstable_by(f64::total_cmp);
             }
+            // Bad of total, a stratum after the other: as many strata as half of the values.
+            "strata" => {
+                (c, b) = (strata(&mut random, n, 0.012), strata(&mut random, n, 0.01));
+            }
+            // One stratum of some 10,000 requests an arm.
+            "table" => {
+                (c, b) = (table(&mut random, 20_000, 0.012), table(&mut random, 20_000, 0.01));
+            }
+            "p" => c.iter_mut().chain(&mut b).for_each(|p| *p = random.uniform() * random.uniform()),
             "histogram" => {
                 (c, b) = (counts(&mut random, 1.03), counts(&mut random, 1.0));
             }
@@ -56,6 +65,17 @@ pub fn generate(shape: &str, n: usize) -> Result<(Vec<f64>, Vec<f64>)> {
 /// Upper edges of all buckets but the open one: a factor of 1.1 apart.
 pub fn edges() -> Vec<f64> {
     (1..BUCKETS).map(|k| 15.0 * 1.1_f64.powi(k as i32)).collect()
+}
+
+fn strata(random: &mut Random, n: usize, share: f64) -> Vec<f64> {
+    let stratum = |_| table(random, 2_000, share * 3.0);
+    (0..n / 2).flat_map(stratum).collect()
+}
+
+/// Half of the requests, more or less, of which a share about the given one is bad.
+fn table(random: &mut Random, requests: usize, share: f64) -> Vec<f64> {
+    let total = (requests as f64 * (0.25 + 0.5 * random.uniform())).round();
+    vec![(total * share * (0.9 + 0.2 * random.uniform())).round(), total]
 }
 
 fn counts(random: &mut Random, factor: f64) -> Vec<f64> {

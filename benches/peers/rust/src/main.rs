@@ -1,6 +1,7 @@
 //! One program to be timed, in one process: `serinus-peers time PROGRAM KIND N M CANARY BASELINE` prints seconds per
 //! call and the answer, one `name value` a line. `serinus-peers generate SHAPE N CANARY BASELINE` makes the files.
 
+mod compare;
 mod data;
 mod sorts;
 mod tests;

@@ -68,7 +68,7 @@ fn ours(kind: &str, sets: &Sets) -> Result<(f64, Answer)> {
             let p = rank.sides.greater.min(rank.sides.less).times(2).value();
             Ok((seconds, vec![("u", rank.theta * pairs), ("p", p)]))
         }
-        _ => Err(format!("serinus has no {kind}").into()),
+        _ => crate::compare::time(kind, sets),
     }
 }
 
