@@ -14,6 +14,8 @@
 //!
 //! Not for values of instants that resemble their neighbours, nor for percentiles that were computed before.
 
+use core::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::counts::tail_of;
@@ -171,7 +173,7 @@ pub struct HarrellDavis {
     pub standard_error: Option<f64>,
 }
 
-/// The quantile as a weighted mean of the order statistics around it (Harrell and Davis 1982); some `20 sqrt(n)` of them count.
+/// The quantile as a weighted mean of the order statistics around it (Harrell and Davis 1982); some `15 sqrt(n)` of them count.
 ///
 /// ```
 /// use serinus::{compare::quantile::harrell_davis, telemetry::Samples};
@@ -198,33 +200,81 @@ pub fn harrell_davis(samples: &Samples, quantile: f64) -> Result<HarrellDavis, E
     Ok(HarrellDavis { estimate, standard_error: standard_error.filter(|error| error.is_finite()) })
 }
 
+/// From this power on a beta density is smooth enough for quadrature.
+const SMOOTH: f64 = 8.0;
+
+/// Nodes and weights of Gauss and Legendre's rule on (-1, 1).
+const THREE: [(f64, f64); 3] = [
+    (-0.774_596_669_241_483_4, 0.555_555_555_555_555_6),
+    (0.0, 0.888_888_888_888_888_9),
+    (0.774_596_669_241_483_4, 0.555_555_555_555_555_6),
+];
+const FIVE: [(f64, f64); 5] = [
+    (-0.906_179_845_938_664, 0.236_926_885_056_189_08),
+    (-0.538_469_310_105_683_1, 0.478_628_670_499_366_47),
+    (0.0, 0.568_888_888_888_888_9),
+    (0.538_469_310_105_683_1, 0.478_628_670_499_366_47),
+    (0.906_179_845_938_664, 0.236_926_885_056_189_08),
+];
+
 /// Mean and variance of the values, weighed by the beta distribution with a and b over the places.
 fn moments(samples: &Samples, a: f64, b: f64) -> [f64; 2] {
     let sorted = samples.sorted();
     let n = sorted.len() as f64;
-    // Twelve standard deviations leave less than 1e-30 outside, and at least the whole of few values.
+    // Nine standard deviations leave less than 1e-18 outside, and at least the whole of few values.
     let mean = a / (a + b);
-    let reach = 12.0 * libm::sqrt(mean * (1.0 - mean) / (a + b + 1.0)) + 40.0 / (a + b);
+    let deviation = libm::sqrt(mean * (1.0 - mean) / (a + b + 1.0));
+    let reach = 9.0 * deviation + 40.0 / (a + b);
     let first = libm::floor((mean - reach).max(0.0) * n) as usize;
     let last = (libm::ceil((mean + reach).min(1.0) * n) as usize).min(sorted.len());
+    let values = sorted.get(first..last).unwrap_or_default();
+    let weights = if a.min(b) < SMOOTH {
+        weights_by_tails(n, a, b, first..last)
+    } else if deviation * n > 16.0 {
+        weights_by_quadrature(n, a, b, first..last, &THREE)
+    } else {
+        weights_by_quadrature(n, a, b, first..last, &FIVE)
+    };
+    let all: f64 = weights.iter().sum();
+    let weighed = || weights.iter().map(|w| w / all).zip(values).filter(|(w, _)| *w > 0.0);
+    // From one of the values, so that equal ones have themselves as their mean.
+    let base = values.get(values.len() / 2).copied().unwrap_or_default();
+    let mean = base + weighed().map(|(w, x)| w * (x - base)).sum::<f64>();
+    [mean, weighed().map(|(w, x)| w * (x - mean) * (x - mean)).sum()]
+}
+
+/// The probability of each place, as differences of tails.
+fn weights_by_tails(n: f64, a: f64, b: f64, places: Range<usize>) -> Vec<f64> {
     // I_x(a, b) is the probability of at least a of a + b - 1 trials; with b below 1 that of less than b failures.
     let trials = a + b - 1.0;
-    let up_to = |i: usize| match i {
-        0 => 0.0,
-        i if i == sorted.len() => 1.0,
-        i if b < 1.0 => -libm::expm1(Binomial::with_odds(trials, n - i as f64, i as f64).ln_upper(b)),
-        i => libm::exp(Binomial::with_odds(trials, i as f64, n - i as f64).ln_upper(a)),
+    let up_to = |i: usize| match i as f64 {
+        0.0 => 0.0,
+        i if i == n => 1.0,
+        i if b < 1.0 => -libm::expm1(Binomial::with_odds(trials, n - i, i).ln_upper(b)),
+        i => libm::exp(Binomial::with_odds(trials, i, n - i).ln_upper(a)),
     };
-    let mut before = up_to(first);
-    let mut weighed = Vec::with_capacity(last.saturating_sub(first));
-    for i in first..last {
+    let mut before = up_to(places.start);
+    let weight = |i: usize| {
         let here = up_to(i + 1);
-        weighed.push(((here - before).max(0.0), sorted.get(i).copied().unwrap_or_default()));
+        let weight = (here - before).max(0.0);
         before = here;
-    }
-    let mean = weighed.iter().map(|(w, x)| if *w > 0.0 { w * x } else { 0.0 }).sum::<f64>();
-    let square = |(w, x): &(f64, f64)| if *w > 0.0 { w * (x - mean) * (x - mean) } else { 0.0 };
-    [mean, weighed.iter().map(square).sum()]
+        weight
+    };
+    places.map(weight).collect()
+}
+
+/// The same up to a factor, by the integral of the density over each place.
+fn weights_by_quadrature(n: f64, a: f64, b: f64, places: Range<usize>, nodes: &[(f64, f64)]) -> Vec<f64> {
+    let mode = (a - 1.0) / (a + b - 2.0);
+    let density = |t: f64| {
+        let apart = t - mode;
+        libm::exp((a - 1.0) * libm::log1p(apart / mode) + (b - 1.0) * libm::log1p(-apart / (1.0 - mode)))
+    };
+    let weight = |i: usize| {
+        let middle = (i as f64 + 0.5) / n;
+        nodes.iter().map(|(at, weight)| weight * density(middle + at * 0.5 / n)).sum()
+    };
+    places.map(weight).collect()
 }
 
 fn check(quantile: f64) -> Result<(), Error> {
