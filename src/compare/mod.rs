@@ -6,10 +6,10 @@
 //! | the same or buckets, for any difference | Kolmogorov-Smirnov, Anderson-Darling | [`distribution`] |
 //! | the same, quantiles | order statistics, Harrell-Davis | [`quantile`] |
 //! | pairs of values | Wilcoxon's signed ranks | [`rank`] |
-//! | [`Counts`](crate::telemetry::Counts) | Miettinen-Nurminen, conditional mid-p | [`counts`] |
+//! | [`Counts`](crate::telemetry::Counts), also of users, or in strata | Miettinen-Nurminen, conditional, Fisher, Mantel-Haenszel | [`counts`] |
 //! | [`Events`](crate::telemetry::Events) | conditional binomial, score | [`events`] |
 //! | [`Histogram`](crate::telemetry::Histogram) | Mann-Whitney on buckets, exceedance | [`histogram`], [`exceedance`] |
-//! | [`Series`](crate::telemetry::Series) | aligned rank effect, difference of trends | [`series`] |
+//! | [`Series`](crate::telemetry::Series), also of several pods | aligned rank effect, signed ranks, difference of trends | [`series`] |
 //! | counts, events, samples or buckets per interval | Mantel-Haenszel, van Elteren, shares above thresholds, beside the tests above | [`interval`] |
 //! | [`Ratio`](crate::telemetry::Ratio) | ratio of totals by the delta method | [`ratio`] |
 //! | [`Moments`](crate::telemetry::Moments), ratios of sums over units | Welch, the delta method | [`moments`] |
