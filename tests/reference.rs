@@ -178,7 +178,12 @@ impl<'a> Case<'a> {
 
     /// What is tested.
     fn test(&self) -> &'a str {
-        if self.case.get("test").is_some() { self.text("test") } else { self.text("kind") }
+        match self.text("test") {
+            // Another statistic under the same name.
+            "anderson_ksamp" if self.param("variant") == "right" => "anderson_ksamp, variant right",
+            "" => self.text("kind"),
+            test => test,
+        }
     }
 
     fn param(&self, field: &str) -> &'a Value {

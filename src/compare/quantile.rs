@@ -94,7 +94,7 @@ pub fn quantile_shift(arms: Arms<&Samples>, quantile: f64, level: f64) -> Result
 /// # Errors
 /// A quantile or a level that is not between 0 and 1.
 pub fn quantile_interval(samples: &Samples, quantile: f64, level: f64) -> Result<Interval, Error> {
-    Ok(Places::of(samples.len() as u64, quantile, level)?.of_samples(samples, level))
+    Ok(Places::of(samples.len(), quantile, level)?.of_samples(samples, level))
 }
 
 /// Which of the smallest of n values has the share q of them up to it, counted from 1.
@@ -206,7 +206,7 @@ const SMOOTH: f64 = 8.0;
 /// Nodes and weights of Gauss and Legendre's rule on (-1, 1).
 const THREE: [(f64, f64); 3] = [
     (-0.774_596_669_241_483_4, 0.555_555_555_555_555_6),
-    (0.0, 0.888_888_888_888_888_9),
+    (0.0, 0.888_888_888_888_889),
     (0.774_596_669_241_483_4, 0.555_555_555_555_555_6),
 ];
 const FIVE: [(f64, f64); 5] = [

@@ -81,14 +81,14 @@ impl Raw<'_> {
     pub fn quantile_shift(&self, quantile: f64, level: f64) -> Result<QuantileShift, Error> {
         shift(quantile, level, |arm, level| {
             let pooled = self.pooled()[arm];
-            let at = place_of(pooled.len() as u64, quantile)?;
+            let at = place_of(pooled.len(), quantile)?;
             let Some(value) = pooled.at(at) else { return Ok(Interval { low: None, high: None, level }) };
             let part = |arms: &Arms<Samples>| {
                 let sorted = arms[arm].sorted();
                 Part { up_to: sorted.partition_point(|v| *v <= value) as f64, all: sorted.len() as f64 }
             };
             let parts: Vec<Part> = self.strata().iter().map(part).collect();
-            Ok(places(&parts, pooled.len() as u64, quantile, level)?.of_samples(pooled, level))
+            Ok(places(&parts, pooled.len(), quantile, level)?.of_samples(pooled, level))
         })
     }
 }
