@@ -17,6 +17,8 @@ pub enum ErrorKind {
     Telemetry,
     /// A source that answered with an error of its own.
     Source,
+    /// A saved state of another version, of another design, or that no run can have left.
+    State,
 }
 
 impl fmt::Display for ErrorKind {
@@ -27,6 +29,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Policy => "policy",
             ErrorKind::Telemetry => "telemetry",
             ErrorKind::Source => "source",
+            ErrorKind::State => "state",
         })
     }
 }

@@ -59,6 +59,7 @@ pub mod arm;
 pub mod compare;
 pub mod error;
 pub mod evidence;
+pub mod sequential;
 mod special;
 #[cfg(feature = "synth")]
 pub mod synth;

@@ -1,7 +1,12 @@
 //! Values computed by R, scipy and numpy: every case is checked, or skipped for a reason listed in `data/skips.toml`.
 //!
-//! One function a file, one match arm a test. `SERINUS_VECTORS` names another folder with files of the same names and
+//! One function a file, one match arm a test; those of `sequential.json` have files of their own. `SERINUS_VECTORS` names another folder with files of the same names and
 //! shapes. Tolerances and their reasons: `data/README.md`.
+
+mod counts_at_any_time;
+mod means_at_any_time;
+mod ranks_at_any_time;
+mod sprt;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +61,7 @@ const FILES: &[(&str, Check)] = &[
     ("aligned_effect.json", aligned_effect),
     ("interval_robust.json", interval_robust),
     ("cohort.json", cohort),
+    ("sequential.json", sequential),
 ];
 
 type Check = fn(&Case) -> Verdict;
@@ -181,7 +187,8 @@ impl<'a> Case<'a> {
         match self.text("test") {
             // Another statistic under the same name.
             "anderson_ksamp" if self.param("variant") == "right" => "anderson_ksamp, variant right",
-            "" => self.text("kind"),
+            "" if self.case.get("kind").is_some() => self.text("kind"),
+            "" => self.text("method"),
             test => test,
         }
     }
@@ -249,6 +256,19 @@ fn close(what: &str, got: f64, expected: f64, tolerance: f64, scale: f64) -> Res
 
 fn same(what: &str, got: f64, expected: f64, tolerance: f64) -> Result<(), String> {
     close(what, got, expected, tolerance, expected.abs())
+}
+
+// ---- sequential.json ----
+
+fn sequential(case: &Case) -> Verdict {
+    for check in [sprt::check, counts_at_any_time::check, ranks_at_any_time::check, means_at_any_time::check]
+    {
+        match check(case) {
+            Ok(Outcome::NotBuilt) => {}
+            verdict => return verdict,
+        }
+    }
+    Ok(Outcome::NotBuilt)
 }
 
 // ---- rank.json ----
