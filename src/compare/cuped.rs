@@ -36,6 +36,7 @@ use ndarray::ArrayView2;
 
 use crate::arm::{Arm, Arms};
 use crate::error::Error;
+use crate::special::sum::{sum_of, sum_of_products};
 use crate::telemetry::Moments;
 
 /// The least number of units, in both arms together, for each covariate.
@@ -174,11 +175,9 @@ pub fn adjust_with(
     };
     let (baseline, canary) = rest.split_at(n.baseline);
     let rest = Arms { baseline, canary };
+    let back = scale(y.exponent);
     let arms = Arms::from_fn(|arm| {
-        rest[arm]
-            .iter()
-            .map(|r| libm::scalbn(y.middle + (centres[arm] + wider * r), y.exponent))
-            .collect::<Vec<f64>>()
+        rest[arm].iter().map(|r| back(y.middle + (centres[arm] + wider * r))).collect::<Vec<f64>>()
     });
     let arms = arms.try_map(|values| Moments::of(&values))?;
 
@@ -211,7 +210,9 @@ fn check(outcomes: Arms<&[f64]>, covariates: &Arms<ArrayView2<f64>>) -> Result<(
         if units < 2 {
             return Err(path(Error::value(format!("{units} units: at least two"))));
         }
-        if let Some(((i, j), value)) = rows.indexed_iter().find(|(_, value)| !value.is_finite()) {
+        if !rows.iter().all(|value| value.is_finite())
+            && let Some(((i, j), value)) = rows.indexed_iter().find(|(_, value)| !value.is_finite())
+        {
             return Err(path(
                 Error::value(format!("{value} is not finite")).at(format!("covariates[{i}, {j}]")),
             ));
@@ -228,16 +229,19 @@ fn check(outcomes: Arms<&[f64]>, covariates: &Arms<ArrayView2<f64>>) -> Result<(
 
 fn mean(values: &[f64]) -> f64 {
     let n = values.len() as f64;
-    let rough = values.iter().sum::<f64>() / n;
-    rough + values.iter().map(|v| v - rough).sum::<f64>() / n
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    let rough = sum_of(values, |v| v) / n;
+    rough + sum_of(values, |v| v - rough) / n
 }
 
 fn norm(values: &[f64]) -> f64 {
-    libm::sqrt(dot(values, values))
+    libm::sqrt(sum_of(values, |v| v * v))
+}
+
+/// `value 2^exponent` for many: by one product where no power is beyond a float.
+fn scale(exponent: i32) -> impl Fn(f64) -> f64 {
+    let power = libm::scalbn(1.0, exponent);
+    let ordinary = exponent.abs() < 1000;
+    move |value| if ordinary { value * power } else { libm::scalbn(value, exponent) }
 }
 
 /// How far an arm's mean is from that of both arms, when the canary's is 1 above the baseline's.
@@ -267,9 +271,8 @@ impl Column {
         let mut values: Vec<f64> = values.copied().collect();
         let largest = values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
         let exponent = if largest > 0.0 { libm::ilogb(largest) } else { 0 };
-        for value in &mut values {
-            *value = libm::scalbn(*value, -exponent);
-        }
+        let scaled = scale(-exponent);
+        values.iter_mut().for_each(|value| *value = scaled(*value));
         let middle = mean(&values);
         values.iter_mut().for_each(|value| *value -= middle);
         let rounding = 8.0 * f64::EPSILON * libm::sqrt(values.len() as f64);
@@ -355,7 +358,7 @@ impl Basis {
     /// Takes from distances all that lies along the directions; how much that is.
     fn take_from(&self, distances: &mut [f64]) -> Vec<f64> {
         let take = |direction: &Direction| {
-            let along = dot(&direction.unit, distances);
+            let along = sum_of_products(&direction.unit, distances);
             distances.iter_mut().zip(&direction.unit).for_each(|(left, unit)| *left -= along * unit);
             along
         };

@@ -9,8 +9,14 @@
 //! Every process implements [`Process`]. All of them keep logarithms, take an `update` whole or not at all, and are
 //! written and read back to the same bits.
 
+mod flip;
 mod process;
+mod rate;
+mod rate_interval;
 mod stage;
 
+pub use flip::{FlipDesign, FlipScale, SignFlip};
 pub use process::Process;
+pub use rate::{RateDesign, RateProcess};
+pub use rate_interval::RateInterval;
 pub use stage::{Split, Stage};

@@ -1,6 +1,7 @@
 //! Number, mean and variance.
 
 use crate::error::Error;
+use crate::special::sum::sum_of;
 
 /// How many independent units there are, their mean, and their variance: revenue per user, say.
 ///
@@ -27,22 +28,22 @@ impl Moments {
     /// distances so small (1e-146) that it has no squares of them.
     pub fn of(values: &[f64]) -> Result<Moments, Error> {
         // What is not finite makes a sum of zeros NaN.
-        if sum(values, |v| v * 0.0) != 0.0
+        if sum_of(values, |v| v * 0.0) != 0.0
             && let Some(i) = values.iter().position(|v| !v.is_finite())
         {
             return Err(Error::value(format!("{} is not finite", values[i])).at(format!("moments[{i}]")));
         }
         let n = values.len().max(1) as f64;
-        let rough = sum(values, |v| v) / n;
+        let rough = sum_of(values, |v| v) / n;
         // The mean distance would be 0 but for the rounding of the sum.
-        let mean = rough + sum(values, |v| v - rough) / n;
+        let mean = rough + sum_of(values, |v| v - rough) / n;
         let farthest = values.iter().fold(0.0, |most: f64, v| most.max((v - mean).abs()));
         if farthest < 1e-146 && farthest > 4.0 * f64::EPSILON * mean.abs() {
             let message = format!("values within {farthest} of their mean, whose squares no float holds");
             return Err(Error::value(message).at("moments"));
         }
-        let rest = sum(values, |v| v - mean);
-        let scatter = sum(values, |v| (v - mean) * (v - mean)) - rest * rest / n;
+        let rest = sum_of(values, |v| v - mean);
+        let scatter = sum_of(values, |v| (v - mean) * (v - mean)) - rest * rest / n;
         // Not `max`, which would make 0 of the NaN of two squares beyond a float.
         Moments::checked(values.len() as u64, mean, if scatter < 0.0 { 0.0 } else { scatter })
     }
@@ -104,16 +105,4 @@ impl Moments {
         let scatter = self.variance()? * (n as f64 - 1.0);
         Moments::checked(n, self.mean, scatter).ok()
     }
-}
-/// In eight sums side by side, which do not wait for each other.
-fn sum(values: &[f64], of: impl Fn(f64) -> f64) -> f64 {
-    let mut sums = [0.0; 8];
-    let eights = values.chunks_exact(8);
-    let rest: f64 = eights.remainder().iter().map(|&v| of(v)).sum();
-    for eight in eights {
-        for (sum, &v) in sums.iter_mut().zip(eight) {
-            *sum += of(v);
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }

@@ -103,6 +103,17 @@ pub fn odds_ratio(arms: Arms<Counts>, level: f64, tail: Tail) -> Result<Effect, 
     Ok(Effect { measure, estimate, interval: Interval::new(low, high, level) })
 }
 
+/// ln of the probability of the canary's bad ones, given those of both, under each of the odds ratios.
+pub(crate) fn ln_likelihoods(
+    arms: Arms<Counts>,
+    odds: impl Iterator<Item = f64>,
+) -> impl Iterator<Item = f64> {
+    odds.map(move |odds| {
+        let (law, x) = Noncentral::of(arms, odds);
+        law.ln_weight(x) - law.ln_all(law.mode())
+    })
+}
+
 /// The number of bad ones among n, of M bad among N.
 #[derive(Debug, Clone, Copy)]
 struct Noncentral {
