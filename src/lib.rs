@@ -69,7 +69,9 @@ pub mod verdict;
 
 pub use arm::{Arm, Arms};
 pub use error::{Error, ErrorKind, PolicyErrors};
-pub use evidence::{Direction, EValue, Effect, Guarantee, Interval, Margin, Measure, PValue, Tolerance};
+pub use evidence::{
+    Direction, EValue, Effect, Guarantee, Independence, Interval, Margin, Measure, PValue, Tolerance,
+};
 pub use time::Timestamp;
 
 /// The crate's version, as reports carry it.

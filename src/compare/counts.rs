@@ -30,6 +30,7 @@ mod unconditional;
 
 pub use clusters::{Clustered, clustered};
 pub use odds::{Fisher, fisher, odds_ratio};
+pub(crate) use odds::{expected, ln_likelihood};
 pub use stratified::{MantelHaenszel, mantel_haenszel};
 
 pub(super) use score::{Null, Unit};

@@ -8,7 +8,9 @@
 //!
 //! Any scale and any end of a block may be chosen, as long as the sign of the block's sum does not enter (de la Pena 1999 on conditionally
 //! symmetric sums; Ramdas, Ruf, Larsson and Koolen 2022, section 5). Here, from what came before the block:
-//! - **phi**, how much more the d_t vary than their model says: `max(1, sum d_t^2 / sum v_t)`.
+//! - **phi**, how much more the d_t vary than independent events would: `max(1, sum (d_t - c v_t)^2 / sum u_t)`, with `c = sum d_t / sum v_t`,
+//!   v_t the variance if the arms are alike, and u_t the one that follows from each arm's own events. (Around 0 and by v_t, a difference would count as
+//!   noise: ten times the errors in an arm of 5 % would never be found, against 29 intervals here.)
 //! - **L**, the least number of intervals, from the lag-1 autocorrelation r of the d_t (with `(1 + 3 r)/n + 1/sqrt n` added, so that it is
 //!   seldom too small): 1 up to .2, 4 up to .5, 8 up to .75, 12 beyond; a fixed number during the first 12 intervals.
 //! - **D** `= (1 + r)/(1 - r)`, how much a block's sum varies more than its intervals on their own.
@@ -32,13 +34,26 @@ const ENOUGH: u64 = 12;
 /// Above this the square of a contribution may not be held by a float.
 const LARGEST: f64 = 1e150;
 
+/// What one interval says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Contribution {
+    /// d: by how much the canary has more than its share; positive for what is to be shown.
+    pub excess: f64,
+    /// v: its variance if the arms are alike and events independent. It must not tell which arm did better.
+    pub variance: f64,
+    /// u: its variance if events are independent, whatever the arms' rates, from the events of each.
+    pub own: f64,
+}
+
 /// How the contributions of a [`SignFlip`] are scaled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FlipScale {
-    /// By the variances given with them, or by how much they vary if that is more.
-    Given,
-    /// By how much they vary: the variances given are their weights.
+    /// By their variances if the arms are alike, times how much they vary around the difference that there is, over u.
+    Own,
+    /// By the same variances, times how much they vary around 0, over v. A large difference takes itself for noise.
+    Alike,
+    /// By how much they vary around 0, without a model: v is their weight.
     Observed,
 }
 
@@ -47,6 +62,7 @@ pub enum FlipScale {
 #[serde(deny_unknown_fields)]
 pub struct FlipDesign {
     /// The least information of a block, in the unit of the variances: for counts, about a quarter of as many events at an even split.
+    #[serde(with = "text")]
     pub information: f64,
     /// How many intervals a block has at least while fewer than 12 have been seen.
     pub first: u32,
@@ -55,14 +71,14 @@ pub struct FlipDesign {
 }
 
 impl FlipDesign {
-    /// For counts, where harm is to be shown: information 5, blocks of 3.
-    pub const HARM: FlipDesign = FlipDesign { information: 5.0, first: 3, scale: FlipScale::Given };
+    /// For counts, where harm is to be shown: information 7, blocks of 3.
+    pub const HARM: FlipDesign = FlipDesign { information: 7.0, first: 3, scale: FlipScale::Own };
 
     /// For counts, where safety is to be shown: information 10, since few events in a small canary are skewed towards it.
-    pub const SAFETY: FlipDesign = FlipDesign { information: 10.0, first: 3, scale: FlipScale::Given };
+    pub const SAFETY: FlipDesign = FlipDesign { information: 10.0, first: 3, scale: FlipScale::Own };
 
     /// For scores of ranks, which are nearly symmetric whatever their number: no floor, blocks of 3.
-    pub const RANKS: FlipDesign = FlipDesign { information: 0.0, first: 3, scale: FlipScale::Given };
+    pub const RANKS: FlipDesign = FlipDesign { information: 0.0, first: 3, scale: FlipScale::Own };
 
     /// For differences of a series, whose variance no model gives.
     pub const SERIES: FlipDesign = FlipDesign { information: 0.0, first: 3, scale: FlipScale::Observed };
@@ -75,9 +91,9 @@ impl FlipDesign {
 /// difference**: at an autocorrelation of .9 it is .2 to .35, and no process holds .05 there.
 ///
 /// ```
-/// use serinus::sequential::{FlipDesign, Process, SignFlip};
+/// use serinus::sequential::{Contribution, FlipDesign, Process, SignFlip};
 /// let mut flip = SignFlip::new(FlipDesign { information: 1.0, first: 1, ..FlipDesign::HARM })?;
-/// flip.update(2.0, 4.0)?; // z = 2/sqrt(4): a mean of 2/(1 + exp(-2 lambda))
+/// flip.update(Contribution { excess: 2.0, variance: 4.0, own: 4.0 })?; // z = 2/sqrt(4): a mean of 2/(1 + exp(-2 lambda))
 /// assert!((flip.e_value().value() - 1.524_763_107_7).abs() < 1e-9);
 /// # Ok::<(), serinus::Error>(())
 /// ```
@@ -110,11 +126,12 @@ impl TryFrom<Saved> for SignFlip {
     fn try_from(saved: Saved) -> Result<SignFlip, Error> {
         let Saved { schema, design, past, block, products, evidence } = saved;
         SignFlip::new(design)?;
-        let Past { sum, squares, variances, products: neighbours, first, last, .. } = past;
-        let Block { scale, inflation, sum: of_block, variances: so_far, .. } = block;
-        let finite = [sum, squares, variances, neighbours, first, last, scale, inflation, of_block, so_far];
-        let positive = [squares, variances, scale, inflation, so_far];
-        if products.iter().chain(&finite).all(|value| value.is_finite()) && positive.iter().all(|v| *v >= 0.0)
+        let Past { sum, squares, products: neighbours, first, last, cross, .. } = past;
+        let finite = [sum, neighbours, first, last, cross, block.sum];
+        let positive =
+            [squares, past.variances, past.own, past.weights, block.scale, block.inflation, block.variances];
+        if products.iter().chain(&finite).chain(&positive).all(|value| value.is_finite())
+            && positive.iter().all(|v| *v >= 0.0)
         {
             Ok(SignFlip { schema, design, past, block, products, evidence })
         } else {
@@ -141,20 +158,46 @@ struct Past {
     first: f64,
     #[serde(with = "text")]
     last: f64,
+    /// Of the variances by each arm's own events; of the products of excess and variance; of the squares of variances.
+    #[serde(with = "text")]
+    own: f64,
+    #[serde(with = "text")]
+    cross: f64,
+    #[serde(with = "text")]
+    weights: f64,
 }
 
 impl Past {
-    fn add(&mut self, contribution: f64, variance: f64) {
+    fn add(&mut self, Contribution { excess, variance, own }: Contribution) {
         if self.intervals == 0 {
-            self.first = contribution;
+            self.first = excess;
         } else {
-            self.products += self.last * contribution;
+            self.products += self.last * excess;
         }
         self.intervals += 1;
-        self.sum += contribution;
-        self.squares += contribution * contribution;
+        self.sum += excess;
+        self.squares += excess * excess;
         self.variances += variance;
-        self.last = contribution;
+        self.last = excess;
+        self.own += own;
+        self.cross += excess * variance;
+        self.weights += variance * variance;
+    }
+
+    /// How much more the contributions vary than independent events would.
+    fn dispersion(&self, scale: FlipScale) -> f64 {
+        let difference = self.sum / self.variances;
+        let dispersion = match scale {
+            FlipScale::Own => {
+                (self.squares - 2.0 * difference * self.cross + difference * difference * self.weights)
+                    / self.own
+            }
+            FlipScale::Alike => self.squares / self.variances,
+            // Squares do not tell the sign either, so that those of the block itself count too, at its end.
+            FlipScale::Observed => return 1.0,
+        };
+        // Also where nothing has been seen.
+        if dispersion > 1.0 { dispersion } else { 1.0 }
     }
 
     /// The lag-1 autocorrelation, on the safe side; `None` of too few.
@@ -197,7 +240,7 @@ impl Block {
                 (least.map_or(12, |(_, least)| *least), (1.0 + r) / (1.0 - r))
             }
         };
-        let scale = if past.variances > 0.0 { (past.squares / past.variances).max(1.0) } else { 1.0 };
+        let scale = past.dispersion(design.scale);
         Block { least, scale, inflation, ..Block::default() }
     }
 }
@@ -221,22 +264,23 @@ impl SignFlip {
         Ok(SignFlip { schema: Schema, design, past, block, products, evidence: Running::START })
     }
 
-    /// One interval more: what it says, positive for what is to be shown, and its variance if the arms are alike and nothing
-    /// is clustered. The variance must not depend on which arm did better.
+    /// One interval more.
     ///
     /// # Errors
-    /// A contribution beyond 1e150, or a variance that is negative or beyond it.
-    pub fn update(&mut self, contribution: f64, variance: f64) -> Result<(), Error> {
-        if !(contribution.abs() <= LARGEST) {
-            return Err(Error::value(format!("{contribution} is not within {LARGEST:e}")).at("contribution"));
+    /// An excess beyond 1e150, or a variance that is negative or beyond it.
+    pub fn update(&mut self, contribution: Contribution) -> Result<(), Error> {
+        let Contribution { excess, variance, own } = contribution;
+        if !(excess.abs() <= LARGEST) {
+            return Err(Error::value(format!("{excess} is not within {LARGEST:e}")).at("excess"));
         }
-        if !(0.0..=LARGEST).contains(&variance) {
-            let message = format!("{variance} is not from 0 to {LARGEST:e}");
-            return Err(Error::value(message).at("variance"));
+        for (name, variance) in [("variance", variance), ("own", own)] {
+            if !(0.0..=LARGEST).contains(&variance) {
+                return Err(Error::value(format!("{variance} is not from 0 to {LARGEST:e}")).at(name));
+            }
         }
-        self.past.add(contribution, variance);
+        self.past.add(contribution);
         self.block.intervals += 1;
-        self.block.sum += contribution;
+        self.block.sum += excess;
         self.block.variances += variance;
         self.end_block();
         Ok(())
@@ -245,8 +289,7 @@ impl SignFlip {
     fn end_block(&mut self) {
         let Block { intervals, least, scale, inflation, sum, variances } = self.block;
         let scale = match self.design.scale {
-            FlipScale::Given => scale,
-            // Squares do not tell the sign either, so that those of the block itself may be used.
+            FlipScale::Own | FlipScale::Alike => scale,
             FlipScale::Observed => self.past.squares / self.past.variances,
         };
         let spread = libm::sqrt(scale * variances * inflation);

@@ -9,13 +9,19 @@
 //! Every process implements [`Process`]. All of them keep logarithms, take an `update` whole or not at all, and are
 //! written and read back to the same bits.
 
+mod counts;
+mod difference;
 mod flip;
+mod odds;
 mod process;
 mod rate;
 mod rate_interval;
 mod stage;
 
-pub use flip::{FlipDesign, FlipScale, SignFlip};
+pub use counts::{BetsOn, Claim, CountDesign, CountProcess, Speaker};
+pub use difference::{Beyond, DifferenceDesign, DifferenceProcess};
+pub use flip::{Contribution, FlipDesign, FlipScale, SignFlip};
+pub use odds::OddsProcess;
 pub use process::Process;
 pub use rate::{RateDesign, RateProcess};
 pub use rate_interval::RateInterval;

@@ -146,6 +146,38 @@ pub(crate) mod text {
     }
 }
 
+/// A margin in the design of a saved state, likewise.
+pub(crate) mod margin {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::evidence::Margin;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Texts {
+        relative: Option<String>,
+        absolute: Option<String>,
+        superiority: Option<String>,
+    }
+
+    pub(crate) fn serialize<S: Serializer>(margin: &Margin, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = |value: Option<f64>| value.map(|value| format!("{value:?}"));
+        let Margin { relative, absolute, superiority } = *margin;
+        Texts { relative: text(relative), absolute: text(absolute), superiority: text(superiority) }
+            .serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Margin, D::Error> {
+        let Texts { relative, absolute, superiority } = Texts::deserialize(deserializer)?;
+        let value = |text: Option<String>| text.map(|text| super::text::parse(&text)).transpose();
+        Ok(Margin {
+            relative: value(relative)?,
+            absolute: value(absolute)?,
+            superiority: value(superiority)?,
+        })
+    }
+}
+
 /// The same of many floats: of a `Vec` or an array.
 pub(crate) mod texts {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

@@ -19,7 +19,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::process::{Process, Schema, texts};
+use super::process::{Process, Schema, text, texts};
 use super::stage::Stage;
 use crate::arm::Arms;
 use crate::error::{Error, ErrorKind};
@@ -41,8 +41,10 @@ const MOST_BETS: usize = 1000;
 #[serde(deny_unknown_fields)]
 pub struct RateDesign {
     /// R0: the rate ratio, canary over baseline, at the edge of the null hypothesis.
+    #[serde(with = "text")]
     pub null: f64,
     /// The ratios that are bet on with equal shares: all above `null`, or all below.
+    #[serde(with = "texts")]
     pub bets: Vec<f64>,
 }
 
@@ -107,7 +109,7 @@ pub struct RateProcess {
     #[serde(with = "texts")]
     products: Vec<f64>,
     /// Of the evidence; its value now is computed when asked for.
-    #[serde(with = "super::process::text")]
+    #[serde(with = "text")]
     largest: f64,
     /// ln(R/R0) and R - 1 of each bet.
     #[serde(skip)]
@@ -125,7 +127,7 @@ struct Saved {
     events: Arms<u64>,
     #[serde(with = "texts")]
     products: Vec<f64>,
-    #[serde(with = "super::process::text")]
+    #[serde(with = "text")]
     largest: f64,
 }
 

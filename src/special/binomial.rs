@@ -59,7 +59,7 @@ impl Binomial {
     }
 
     /// np, and its low part.
-    fn mean(self) -> (f64, f64) {
+    pub(crate) fn mean(self) -> (f64, f64) {
         let mean = self.n * self.p;
         (mean, libm::fma(self.n, self.p, -mean) + self.n * self.p_low)
     }

@@ -7,14 +7,14 @@ use crate::{
     arm::{Arm, Arms},
     compare::multiplicity::Weight,
     error::PolicyErrors,
-    evidence::{Direction, Margin},
+    evidence::{Direction, Independence, Margin},
     telemetry::{Match, Matcher, Selector},
     verdict::{
         judge,
         observed::Telemetry,
         policy::{
-            API_VERSION, Above, Assume, BaselineKind, Independence, Kind, Limit, MetricPolicy, Policy,
-            Problems, Question, Role, Unit,
+            API_VERSION, Above, Assume, BaselineKind, Kind, Limit, MetricPolicy, Policy, Problems, Question,
+            Role, Unit,
         },
         previous,
         report::Report,

@@ -20,7 +20,7 @@ mod table;
 pub use checked::CheckedPolicy;
 pub use observed::{Matched, MetricTelemetry, Missing, Observed, Telemetry};
 pub use policy::{
-    API_VERSION, Above, ArmLabels, Assume, Baseline, BaselineKind, Independence, Kind, Limit, MetricPolicy,
-    Policy, Question, Role, Unit, UnitOfAnalysis,
+    API_VERSION, Above, ArmLabels, Assume, Baseline, BaselineKind, Kind, Limit, MetricPolicy, Policy,
+    Question, Role, Unit, UnitOfAnalysis,
 };
 pub use report::{Assessment, Classification, Code, Incident, Reason, Report, Summary, Verdict, Way};

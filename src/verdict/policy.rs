@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, ErrorKind, PolicyErrors},
-    evidence::{Direction, Margin},
+    evidence::{Direction, Independence, Margin},
     time::span,
     verdict::checked::CheckedPolicy,
 };
@@ -196,18 +196,6 @@ pub enum Question {
 pub enum Assume {
     /// The amount is proportional to the units, without a fixed cost, so that arms under unlike load can be compared.
     Proportional,
-}
-
-/// Whether what is counted or measured is known to be independent from interval to interval, or from instant to instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Independence {
-    /// It is not known: what neighbours have in common is estimated and paid for.
-    #[default]
-    Unknown,
-    /// It is: the tests for independent requests decide alone, and signed ranks of pairs for a `series`. They see more, and raise
-    /// false alarms where the assumption is wrong: in .15 to .5 of healthy canaries on ordinary traffic, at a level of .05.
-    Assumed,
 }
 
 /// The threshold of an exceedance: one of the two.

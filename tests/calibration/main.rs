@@ -12,5 +12,7 @@ mod moments;
 mod paired;
 mod previous;
 mod rank;
+mod sequential_counts;
+mod sequential_delays;
 mod series;
 mod unequal;

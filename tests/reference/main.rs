@@ -859,6 +859,7 @@ fn interval_robust(case: &Case) -> Verdict {
     match case.test() {
         "counts" => interval_counts(case),
         "histogram" => interval_histogram(case),
+        "sequential_counts" => counts_at_any_time::paths(case),
         _ => Ok(Outcome::NotBuilt),
     }
 }

@@ -103,15 +103,20 @@ pub fn odds_ratio(arms: Arms<Counts>, level: f64, tail: Tail) -> Result<Effect, 
     Ok(Effect { measure, estimate, interval: Interval::new(low, high, level) })
 }
 
-/// ln of the probability of the canary's bad ones, given those of both, under each of the odds ratios.
-pub(crate) fn ln_likelihoods(
-    arms: Arms<Counts>,
-    odds: impl Iterator<Item = f64>,
-) -> impl Iterator<Item = f64> {
-    odds.map(move |odds| {
-        let (law, x) = Noncentral::of(arms, odds);
-        law.ln_weight(x) - law.ln_all(law.mode())
-    })
+/// ln of the probability of the canary's bad ones, given those of both, under an odds ratio; 0 of an empty arm.
+pub(crate) fn ln_likelihood(arms: Arms<Counts>, odds: f64) -> f64 {
+    let (law, x) = Noncentral::of(arms, odds);
+    if law.least() == law.most() { 0.0 } else { law.ln_weight(x) - law.ln_all(law.mode()) }
+}
+
+/// How many of the bad ones the canary has on average under an odds ratio, as two binomials of that odds ratio with as many in
+/// all, and the variance given all (Fisher's approximation: one over the sum of the inverses of the four cells).
+pub(crate) fn expected(arms: Arms<Counts>, odds: f64) -> (f64, f64) {
+    let (law, _) = Noncentral::of(arms, odds);
+    let mean = law.of_chosen.mean().0;
+    let cells = [mean, law.chosen - mean, law.bad - mean, law.others - (law.bad - mean)];
+    let inverse: f64 = cells.iter().map(|cell| 1.0 / cell.max(0.0)).sum();
+    (mean, 1.0 / inverse)
 }
 
 /// The number of bad ones among n, of M bad among N.
