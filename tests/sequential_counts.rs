@@ -272,7 +272,7 @@ fn the_interval_is_that_of_the_processes() {
             let bets: Vec<f64> =
                 (1..=14).map(|i| null + step * i).filter(|k| k.abs() <= 24).map(ratio).collect();
             let share = bets.len() as f64 / 14.0;
-            let mut process = RateProcess::new(RateDesign { null: ratio(null), bets }).unwrap();
+            let mut process = RateProcess::new(RateDesign::evenly(ratio(null), bets)).unwrap();
             for split in splits {
                 process.update(stage(split, b, c)).unwrap();
             }
@@ -535,6 +535,8 @@ fn states_that_no_run_leaves_are_refused() {
         ("/largest", "-1".into()),
         ("/largest", "0".into()),
         ("/design/bets", serde_json::json!(["1.0"])),
+        ("/design/shares", serde_json::json!(["1.0"])),
+        ("/design/shares/0", "0".into()),
         ("/design/bets", serde_json::json!(["2.0", "0.5"])),
         ("/design/null", "0".into()),
     ] {
@@ -548,10 +550,10 @@ fn states_that_no_run_leaves_are_refused() {
 #[test]
 fn bad_designs_and_input_are_refused() {
     for null in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e12] {
-        assert_eq!(RateProcess::new(RateDesign { null, bets: vec![2.0] }).unwrap_err().path(), Some("null"));
+        assert_eq!(RateProcess::new(RateDesign::evenly(null, vec![2.0])).unwrap_err().path(), Some("null"));
     }
     for bets in [vec![], vec![1.0], vec![2.0, 0.5], vec![2.0, f64::NAN], vec![2.0, 0.0], vec![2.0; 1001]] {
-        assert!(RateProcess::new(RateDesign { null: 1.0, bets }).is_err());
+        assert!(RateProcess::new(RateDesign::evenly(1.0, bets)).is_err());
     }
     for split in [0.0, 1.0, -0.1, 1.1, f64::NAN, f64::INFINITY] {
         assert!(Split::new(split).is_err());

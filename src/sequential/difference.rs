@@ -13,12 +13,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::process::{Process, Running, Schema, text, texts};
-use super::rate::FACTORS;
+use super::rate::{FACTORS, UNCHANGED};
 use crate::arm::Arms;
 use crate::error::{Error, ErrorKind};
 use crate::evidence::{EValue, Guarantee, PValue};
 use crate::special::sum::ln_sum_exp;
 use crate::telemetry::{Counts, Events};
+
+/// One on each factor, and one on no change.
+const BETS: usize = FACTORS.len() + 1;
 
 /// The side of the null difference for which a [`DifferenceProcess`] is evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,8 +47,8 @@ pub struct DifferenceDesign {
 /// Evidence about the difference of two shares, or of two rates.
 ///
 /// The baseline's chance is guessed from its past, starting from half a bad one in `1/(2 d)`: a margin tells the scale on which its
-/// author thinks. The canary's is bet to have 1.1, 1.25, 1.5, 2, 3, 4, 6 or 10 times (or one over that) the odds of the guess plus d; the
-/// evidence is the mean of the eight. Exact for independent events; cost: some 2 us an interval.
+/// author thinks. The canary's is bet to have 1.1, 1.25, 1.5, 2, 3, 4, 6 or 10 times (or one over that) the odds of the guess plus d, and,
+/// where that is beyond d, to be the baseline's; the evidence is a mean of these bets. Exact for independent events; cost: some 2 us an interval.
 ///
 /// Intervals are bet on one by one with what came before, so that their order matters and two processes cannot be merged, and all
 /// that comes in one interval is weighed with the first guess alone.
@@ -70,7 +73,7 @@ pub struct DifferenceProcess {
     #[serde(with = "text")]
     exposure: f64,
     #[serde(with = "texts")]
-    products: [f64; FACTORS.len()],
+    products: [f64; BETS],
     evidence: Running,
 }
 
@@ -83,7 +86,7 @@ struct Saved {
     #[serde(with = "text")]
     exposure: f64,
     #[serde(with = "texts")]
-    products: [f64; FACTORS.len()],
+    products: [f64; BETS],
     evidence: Running,
 }
 
@@ -109,7 +112,7 @@ impl DifferenceProcess {
         if design.null == 0.0 || !design.null.is_finite() {
             return Err(Error::value(format!("difference {} is 0 or not finite", design.null)).at("null"));
         }
-        let products = [0.0; FACTORS.len()];
+        let products = [0.0; BETS];
         Ok(DifferenceProcess {
             schema: Schema,
             design,
@@ -142,9 +145,10 @@ impl DifferenceProcess {
             && edge < 1.0
             && guess < 1.0
         {
-            for (product, factor) in self.products.iter_mut().zip(FACTORS) {
-                let odds = edge / (1.0 - edge) * self.design.beyond.factor(factor);
-                let bet = Arms { baseline: guess, canary: odds / (1.0 + odds) };
+            for (product, bet) in self.products.iter_mut().zip(self.design.bets()) {
+                let odds = |factor: f64| edge / (1.0 - edge) * factor;
+                let far = bet.map_or(guess, |factor| odds(factor) / (1.0 + odds(factor)));
+                let bet = Arms { baseline: guess, canary: far };
                 let null = nearest_shares(bet, sizes, d);
                 for arm in [crate::Arm::Baseline, crate::Arm::Canary] {
                     let (q, s) = (bet[arm], null[arm]);
@@ -169,8 +173,9 @@ impl DifferenceProcess {
         let d = self.design.null;
         let guess = self.guess().max((-d) * (1.0 + 1e-9));
         if sizes.baseline > 0.0 && sizes.canary > 0.0 && guess > 0.0 && guess + d > 0.0 {
-            for (product, factor) in self.products.iter_mut().zip(FACTORS) {
-                let bet = Arms { baseline: guess, canary: (guess + d) * self.design.beyond.factor(factor) };
+            for (product, bet) in self.products.iter_mut().zip(self.design.bets()) {
+                let far = bet.map_or(guess, |factor| (guess + d) * factor);
+                let bet = Arms { baseline: guess, canary: far };
                 let null = nearest_rates(bet, sizes, d);
                 for arm in [crate::Arm::Baseline, crate::Arm::Canary] {
                     let (q, s) = (bet[arm], null[arm]);
@@ -197,16 +202,25 @@ impl DifferenceProcess {
     }
 
     fn ln_e(&self) -> f64 {
-        ln_sum_exp(self.products.iter().copied()) - libm::log(FACTORS.len() as f64)
+        let shares =
+            FACTORS.iter().map(|(_, share)| *share).chain([UNCHANGED]).take(self.design.bets().count());
+        let all: f64 = shares.clone().sum();
+        ln_sum_exp(self.products.iter().zip(shares).map(|(product, share)| product + libm::log(share / all)))
     }
 }
 
-impl Beyond {
-    fn factor(self, factor: f64) -> f64 {
-        match self {
+impl DifferenceDesign {
+    /// The factors on the odds or the rate at the edge, and `None` for the baseline's own where that is beyond it.
+    fn bets(self) -> impl Iterator<Item = Option<f64>> + Clone {
+        let factor = move |(factor, _): (f64, f64)| match self.beyond {
             Beyond::Above => factor,
             Beyond::Below => 1.0 / factor,
-        }
+        };
+        let on_unchanged = match self.beyond {
+            Beyond::Above => self.null < 0.0,
+            Beyond::Below => self.null > 0.0,
+        };
+        FACTORS.into_iter().map(factor).map(Some).chain(on_unchanged.then_some(None))
     }
 }
 

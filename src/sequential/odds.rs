@@ -27,7 +27,7 @@ use crate::telemetry::Counts;
 ///
 /// ```
 /// use serinus::{Arms, sequential::{OddsProcess, Process, RateDesign}, telemetry::Counts};
-/// let mut process = OddsProcess::new(RateDesign { null: 1.0, bets: vec![2.0] })?;
+/// let mut process = OddsProcess::new(RateDesign::evenly(1.0, vec![2.0]))?;
 /// process.update(Arms { baseline: Counts::new(1, 3)?, canary: Counts::new(2, 3)? })?;
 /// // x = 0..3 of C(6, 3) = 20: 1, 9, 9, 1, so 9 x 4/(1 + 18 + 36 + 8) against 9/20
 /// assert!((process.e_value().value() - (36.0 / 63.0) / (9.0 / 20.0)).abs() < 1e-12);
@@ -41,12 +41,15 @@ pub struct OddsProcess {
     #[serde(with = "texts")]
     products: Vec<f64>,
     evidence: Running,
+    #[serde(skip)]
+    ln_shares: Vec<f64>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Saved {
-    schema: Schema,
+    #[serde(rename = "schema")]
+    _schema: Schema,
     design: RateDesign,
     #[serde(with = "texts")]
     products: Vec<f64>,
@@ -56,10 +59,10 @@ struct Saved {
 impl TryFrom<Saved> for OddsProcess {
     type Error = Error;
     fn try_from(saved: Saved) -> Result<OddsProcess, Error> {
-        let Saved { schema, design, products, evidence } = saved;
-        let design = design.checked()?;
-        if products.len() == design.bets.len() && products.iter().all(|product| product.is_finite()) {
-            Ok(OddsProcess { schema, design, products, evidence })
+        let Saved { design, products, evidence, .. } = saved;
+        let fresh = OddsProcess::new(design)?;
+        if products.len() == fresh.products.len() && products.iter().all(|product| product.is_finite()) {
+            Ok(OddsProcess { products, evidence, ..fresh })
         } else {
             Err(Error::new(ErrorKind::State, "products that do not fit the bets"))
         }
@@ -73,8 +76,8 @@ impl OddsProcess {
     /// What [`RateProcess::new`](super::RateProcess::new) refuses.
     pub fn new(design: RateDesign) -> Result<OddsProcess, Error> {
         let design = design.checked()?;
-        let products = vec![0.0; design.bets.len()];
-        Ok(OddsProcess { schema: Schema, design, products, evidence: Running::START })
+        let (products, ln_shares) = (vec![0.0; design.bets.len()], design.ln_shares());
+        Ok(OddsProcess { schema: Schema, design, products, evidence: Running::START, ln_shares })
     }
 
     /// One interval more. One in which an arm had no request, or in which all were bad or none, says nothing.
@@ -101,7 +104,7 @@ impl OddsProcess {
     }
 
     fn ln_e(&self) -> f64 {
-        ln_sum_exp(self.products.iter().copied()) - libm::log(self.products.len() as f64)
+        ln_sum_exp(self.products.iter().zip(&self.ln_shares).map(|(product, share)| product + share))
     }
 }
 

@@ -21,7 +21,7 @@ pub fn check(case: &Case) -> Verdict {
 fn grid(case: &Case) -> Verdict {
     let text = |e: serinus::Error| e.to_string();
     let bets = numbers(case.param("rate_ratio_grid"))?;
-    let mut process = RateProcess::new(RateDesign { null: 1.0, bets }).map_err(text)?;
+    let mut process = RateProcess::new(RateDesign::evenly(1.0, bets)).map_err(text)?;
     let stages = &case.case["inputs"]["stages_pi_canaryEvents_baselineEvents"];
     for stage in stages.as_array().ok_or("no stages")? {
         let (split, [canary, baseline]) = (number(&stage[0]).ok_or("no split")?, [&stage[1], &stage[2]]);
@@ -43,8 +43,10 @@ pub fn paths(case: &Case) -> Verdict {
     let of = |field: &str| numbers(&input[field]);
     let totals = Arms { baseline: of("n_baseline")?, canary: of("n_canary")? };
     let bad = Arms { baseline: of("bad_baseline")?, canary: of("bad_canary")? };
-    let mut harm = RateProcess::new(RateDesign::above(1.0)).map_err(text)?;
-    let mut safety = RateProcess::new(RateDesign::below(1.5)).map_err(text)?;
+    const FACTORS: [f64; 8] = [1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0];
+    let process = |null: f64, bets: [f64; 8]| RateProcess::new(RateDesign::evenly(null, bets.to_vec()));
+    let mut harm = process(1.0, FACTORS).map_err(text)?;
+    let mut safety = process(1.5, FACTORS.map(|factor| 1.5 / factor)).map_err(text)?;
     let mut blocks = SignFlip::new(FlipDesign {
         information: number(&input["v_min"]).ok_or("no v_min")?,
         first: input["L0"].as_u64().and_then(|first| u32::try_from(first).ok()).ok_or("no L0")?,
