@@ -156,23 +156,9 @@ impl CountProcess {
     /// A direction that is not one of the two, a margin on the probability of superiority, or one beyond what a ratio or a
     /// difference may be.
     pub fn new(design: CountDesign) -> Result<CountProcess, Error> {
-        let Margin { relative, absolute, superiority } = design.margin;
-        if superiority.is_some() {
-            return Err(Error::value("counts have no probability of superiority").at("margin"));
-        }
-        for (name, margin) in [("relative", relative), ("absolute", absolute)] {
-            if let Some(margin) = margin.filter(|margin| !(*margin >= 0.0 && margin.is_finite())) {
-                return Err(Error::value(format!("{margin} is not a finite amount of at least 0")).at(name));
-            }
-        }
-        let worse = match design.direction {
-            Direction::HigherIsWorse => 1.0,
-            Direction::LowerIsWorse => -1.0,
-            Direction::Either => {
-                let message = "a process asks one direction; ask both at half the level";
-                return Err(Error::value(message).at("direction"));
-            }
-        };
+        check(design.margin, design.direction)?;
+        let Margin { relative, absolute, .. } = design.margin;
+        let worse = if design.direction == Direction::LowerIsWorse { -1.0 } else { 1.0 };
         let (beyond, blocks) = match (design.claim, worse > 0.0) {
             (Claim::Harm, true) => (Beyond::Above, FlipDesign::HARM),
             (Claim::Harm, false) => (Beyond::Below, FlipDesign::HARM),
@@ -361,6 +347,23 @@ impl Edge {
         let update = |blocks: &mut SignFlip| blocks.update(Contribution { excess, ..contribution });
         self.blocks.as_mut().map_or(Ok(()), update)
     }
+}
+
+/// A margin in the metric's own unit or relative to it, and one direction.
+pub(super) fn check(margin: Margin, direction: Direction) -> Result<(), Error> {
+    if margin.superiority.is_some() {
+        return Err(Error::value("a probability of superiority is asked of values, not here").at("margin"));
+    }
+    for (name, margin) in [("relative", margin.relative), ("absolute", margin.absolute)] {
+        if let Some(margin) = margin.filter(|margin| !(*margin >= 0.0 && margin.is_finite())) {
+            return Err(Error::value(format!("{margin} is not a finite amount of at least 0")).at(name));
+        }
+    }
+    if direction == Direction::Either {
+        let message = "a process asks one direction; ask both at half the level";
+        return Err(Error::value(message).at("direction"));
+    }
+    Ok(())
 }
 
 /// How many more the canary has than its share of all at the null ratio: `(1 - share) x_c - share x_b`.

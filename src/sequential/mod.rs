@@ -16,6 +16,7 @@ mod odds;
 mod process;
 mod rate;
 mod rate_interval;
+mod series;
 mod stage;
 
 pub use counts::{BetsOn, Claim, CountDesign, CountProcess, Speaker};
@@ -25,4 +26,5 @@ pub use odds::OddsProcess;
 pub use process::Process;
 pub use rate::{RateDesign, RateProcess};
 pub use rate_interval::RateInterval;
+pub use series::{SeriesDesign, SeriesProcess};
 pub use stage::{Split, Stage};

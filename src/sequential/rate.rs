@@ -32,8 +32,8 @@ use crate::special::sum::ln_sum_exp;
 pub(super) const FACTORS: [(f64, f64); 8] =
     [(1.1, 2.0), (1.25, 3.0), (1.5, 4.0), (2.0, 4.0), (3.0, 3.0), (4.0, 2.0), (6.0, 2.0), (10.0, 1.0)];
 
-/// How much is on a ratio of 1 where that is beyond the null: as much as on all others together. It is what most canaries are.
-pub(super) const UNCHANGED: f64 = 21.0;
+/// How much is on a ratio of 1 where that is beyond the null: twice as much as on all others. It is what most canaries are.
+pub(super) const UNCHANGED: f64 = 42.0;
 
 /// Ratios beyond this, or below its inverse, are not told from infinite ones.
 const LARGEST: f64 = 1e9;
@@ -57,14 +57,15 @@ pub struct RateDesign {
 }
 
 impl RateDesign {
-    /// Evidence that the ratio is above `null`: bets on 1.1, 1.25, 1.5, 2, 3, 4, 6 and 10 times it, and half of all on a ratio of 1 if that
-    /// is above it.
+    /// Evidence that the ratio is above `null`: bets on 1.1, 1.25, 1.5, 2, 3, 4, 6 and 10 times it, and two thirds of all on a ratio of 1
+    /// if that is above it.
     #[must_use]
     pub fn above(null: f64) -> RateDesign {
         RateDesign::of(null, FACTORS.map(|(factor, share)| (null * factor, share)), null < 1.0)
     }
 
-    /// Evidence that the ratio is below `null`: bets on it over the same factors, and half of all on a ratio of 1 if that is below it.
+    /// Evidence that the ratio is below `null`: bets on it over the same factors, and two thirds of all on a ratio of 1 if that is
+    /// below it.
     #[must_use]
     pub fn below(null: f64) -> RateDesign {
         RateDesign::of(null, FACTORS.map(|(factor, share)| (null / factor, share)), null > 1.0)
@@ -210,12 +211,11 @@ impl RateProcess {
         self.events = plus(self.events, stage.events())?;
         let Arms { baseline, canary } = stage.events().map(|count| count as f64);
         let (split, all) = (stage.split().canary(), baseline + canary);
-        let null = 1.0 + split * (self.design.null - 1.0);
-        let mut largest = f64::NEG_INFINITY;
+        let over_null = 1.0 / (1.0 + split * (self.design.null - 1.0));
         for ((product, gain), slope) in self.products.iter_mut().zip(&self.gains).zip(&self.slopes) {
-            *product += canary * gain - all * ln((1.0 + split * slope) / null);
-            largest = largest.max(*product);
+            *product += canary * gain - all * ln((1.0 + split * slope) * over_null);
         }
+        let largest = self.products.iter().fold(f64::NEG_INFINITY, |largest, product| largest.max(*product));
         // A mean is no larger than its largest term.
         if largest > self.largest {
             self.largest = self.largest.max(self.ln_e());

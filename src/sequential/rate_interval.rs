@@ -22,7 +22,6 @@ use crate::special::logarithm::ln;
 /// The grid: from 1/64 to 64, four ratios an octave.
 const RATIOS: usize = 49;
 const MIDDLE: usize = 24;
-const AN_OCTAVE: f64 = 4.0;
 
 /// How many ratios beyond the null are bet on.
 const BETS: usize = 14;
@@ -82,10 +81,8 @@ impl Default for RateInterval {
     }
 }
 
-/// ln of the k-th ratio.
-fn ln_ratio(k: usize) -> f64 {
-    (k as f64 - MIDDLE as f64) * (core::f64::consts::LN_2 / AN_OCTAVE)
-}
+/// ln of the ratio of two neighbours.
+const STEP: f64 = core::f64::consts::LN_2 / 4.0;
 
 /// The ratios of the grid; those of whole octaves are exact.
 const GRID: [f64; RATIOS] = {
@@ -165,17 +162,17 @@ impl RateInterval {
     /// Whether the mean of the bets from the k-th ratio onwards, upwards or downwards, has a logarithm of at least `needed`.
     fn reaches(&self, k: usize, step: isize, needed: f64) -> bool {
         let canary = self.events.canary as f64;
-        let needed = needed + libm::log(BETS as f64);
-        let mut sum = 0.0;
-        for bet in 1..=BETS {
-            let Some(at) = k.checked_add_signed(step * bet as isize).filter(|at| *at < RATIOS) else { break };
-            let ln_e = canary * (ln_ratio(at) - ln_ratio(k)) - self.sums[at] + self.sums[k];
-            if ln_e >= needed {
-                return true;
-            }
-            sum += libm::exp(ln_e - needed);
+        let mut bets = [f64::NEG_INFINITY; BETS];
+        for (ln_e, i) in bets.iter_mut().zip(1..) {
+            let Some(at) = k.checked_add_signed(step * i).filter(|at| *at < RATIOS) else { break };
+            *ln_e = canary * ((step * i) as f64 * STEP) - (self.sums[at] - self.sums[k]);
         }
-        sum >= 1.0
+        // A mean is between its largest term's share and its largest term.
+        let largest = bets.iter().fold(f64::NEG_INFINITY, |largest, ln_e| largest.max(*ln_e));
+        if largest < needed || largest >= needed + libm::log(BETS as f64) {
+            return largest >= needed;
+        }
+        bets.iter().map(|ln_e| libm::exp(ln_e - needed)).sum::<f64>() >= BETS as f64
     }
 
     /// The ratio at which the derivative of the likelihood by ln R, a falling function, is 0: between neighbours of the grid it is taken
@@ -185,13 +182,18 @@ impl RateInterval {
         if baseline == 0 || canary == 0 {
             return (baseline > 0).then_some(0.0);
         }
-        let step = core::f64::consts::LN_2 / AN_OCTAVE;
         // At the middle between k and k + 1.
-        let slope = |k: usize| canary as f64 - (self.sums[k + 1] - self.sums[k]) / step;
-        let falls = (0..RATIOS - 1).find(|k| slope(*k) <= 0.0)?;
-        let before = falls.checked_sub(1)?;
+        let slope = |k: usize| canary as f64 - (self.sums[k + 1] - self.sums[k]) / STEP;
+        let (mut before, mut falls) = (0, RATIOS - 2);
+        if slope(before) <= 0.0 || slope(falls) > 0.0 {
+            return None;
+        }
+        while falls - before > 1 {
+            let middle = before.midpoint(falls);
+            if slope(middle) > 0.0 { before = middle } else { falls = middle }
+        }
         let (above, below) = (slope(before), slope(falls));
         let share = above / (above - below);
-        Some(libm::exp(ln_ratio(before) + (0.5 + share) * step))
+        Some(libm::exp((before as f64 - MIDDLE as f64 + 0.5 + share) * STEP))
     }
 }
