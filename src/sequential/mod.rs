@@ -8,8 +8,15 @@
 //!
 //! Every process implements [`Process`]. All of them keep logarithms, take an `update` whole or not at all, and are
 //! written and read back to the same bits.
+//!
+//! | type | question | source |
+//! |---|---|---|
+//! | [`Sprt`](sprt::Sprt), [`TwoSided`](sprt::TwoSided) | which of two stated shares, rates, means, or ratios of rates is it? | Wald 1945 |
+//! | [`GroupSequential`](spending::GroupSequential), not an e-process | may a z statistic be looked at a few times? | Lan and DeMets 1983 |
 
 mod process;
+pub mod spending;
+pub mod sprt;
 mod stage;
 
 pub use process::Process;
