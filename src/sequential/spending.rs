@@ -63,7 +63,7 @@ impl Spending {
     /// ```
     #[must_use]
     pub fn spent(self, alpha: f64, t: f64) -> f64 {
-        if !(t > 0.0) {
+        if t.is_nan() || t <= 0.0 {
             return 0.0;
         }
         if t >= 1.0 {
@@ -285,7 +285,7 @@ impl GroupSequential {
     /// # Ok::<(), serinus::Error>(())
     /// ```
     pub fn crossing(&self, drift: f64) -> Result<Crossing, Error> {
-        if !(drift.abs() <= 1000.0) {
+        if drift.is_nan() || drift.abs() > 1000.0 {
             return Err(Error::value(format!("drift {drift} is not within 1000")));
         }
         let mut crossing = Crossing { greater: 0.0, less: 0.0, information: 0.0 };
@@ -303,7 +303,9 @@ impl GroupSequential {
     fn check(&self, information: f64) -> Result<(), Error> {
         let last = self.looks.last().map_or(0.0, |look| look.information);
         if !(information > 0.0 && information <= 1.0) || information - last < LEAST_GAIN * information {
-            return Err(Error::value(format!("information {information} after {last}: not more, or not in (0, 1]")));
+            return Err(Error::value(format!(
+                "information {information} after {last}: not more, or not in (0, 1]"
+            )));
         }
         if self.looks.len() >= MOST_LOOKS {
             return Err(Error::value(format!("more than {MOST_LOOKS} looks")));
@@ -435,7 +437,7 @@ impl Density {
 
     /// The bound at time t that is crossed with this probability.
     fn bound(&self, t: f64, probability: f64, sides: Sides) -> Result<f64, Error> {
-        if !(probability > NOTHING) {
+        if probability <= NOTHING {
             return Ok(f64::INFINITY);
         }
         let least = if sides == Sides::Both { 0.0 } else { -FAR };
@@ -456,7 +458,7 @@ impl Density {
             Sides::Both => (-bound * scale).max(mean - FAR * scale),
         };
         let mut after = Density { time: t, started: true, ..Density { drift: self.drift, ..Density::START } };
-        if !(low < high) {
+        if low >= high {
             return after;
         }
         let finest = libm::sqrt(gain.min(next - t));

@@ -60,11 +60,8 @@ impl Bernoulli {
         let bad = ln_of_ratio(alternative, null);
         // log1p keeps the digits of small shares.
         let odds = (null - alternative) / (1.0 - null);
-        let good = if odds > -0.5 {
-            libm::log1p(odds)
-        } else {
-            libm::log1p(-alternative) - libm::log1p(-null)
-        };
+        let good =
+            if odds > -0.5 { libm::log1p(odds) } else { libm::log1p(-alternative) - libm::log1p(-null) };
         Ok(Bernoulli { null, alternative, bad, good })
     }
 
@@ -154,17 +151,15 @@ impl Hypotheses for Bernoulli {
 
     #[inline]
     fn add(&self, total: Trials, bad: bool) -> Result<Trials, Error> {
-        if total.bad + total.good >= MOST {
+        if Self::observations(&total) >= MOST {
             return Err(Error::value("more than 2^53 trials"));
         }
         Ok(Trials { bad: total.bad + u64::from(bad), good: total.good + u64::from(!bad) })
     }
 
     fn join(&self, a: Trials, b: Trials) -> Result<Trials, Error> {
-        if (a.bad + a.good) + (b.bad + b.good) > MOST {
-            return Err(Error::value("more than 2^53 trials"));
-        }
-        Ok(Trials { bad: a.bad + b.bad, good: a.good + b.good })
+        let sum = Trials { bad: a.bad.saturating_add(b.bad), good: a.good.saturating_add(b.good) };
+        if self.can_be(&sum) { Ok(sum) } else { Err(Error::value("more than 2^53 trials")) }
     }
 
     #[inline]
@@ -175,11 +170,11 @@ impl Hypotheses for Bernoulli {
 
     #[inline]
     fn observations(total: &Trials) -> u64 {
-        total.bad + total.good
+        total.bad.saturating_add(total.good)
     }
 
     fn can_be(&self, total: &Trials) -> bool {
-        total.bad.checked_add(total.good).is_some_and(|trials| trials <= MOST)
+        Self::observations(total) <= MOST
     }
 
     fn opposes(&self, below: &Bernoulli) -> bool {

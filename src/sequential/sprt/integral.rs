@@ -42,7 +42,7 @@ impl NormalWalk {
         let count = panels(self.low, self.high, PANEL);
         // Nodes within reach of a node, on either side.
         let band = (libm::ceil((FAR + self.drift.abs()) / PANEL) + 1.0).min(count) * 16.0;
-        if !(16.0 * count * band * band <= MOST_SIZE) {
+        if 16.0 * count * band * band > MOST_SIZE {
             return Err(Error::value(
                 "the means are so near each other that following the test to its end takes more than 2e8 steps: \
                  judge means of several values",
@@ -135,7 +135,8 @@ impl NormalWalk {
         // Probabilities at the nodes: densities with their weights.
         let mut inside: Vec<f64> =
             nodes.iter().map(|node| node.weight * self.density(0.0, node.at)).collect();
-        let ends: Vec<[f64; 2]> = nodes.iter().map(|node| [self.above(node.at), self.below(node.at)]).collect();
+        let ends: Vec<[f64; 2]> =
+            nodes.iter().map(|node| [self.above(node.at), self.below(node.at)]).collect();
         let kernel: Vec<(usize, Vec<f64>)> = nodes
             .iter()
             .map(|from| {

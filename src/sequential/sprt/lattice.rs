@@ -81,7 +81,9 @@ impl Lattice {
         for (count, at_least) in at_least.iter().enumerate() {
             // Where an event is next to impossible, the step takes its whole length.
             let lasts = match self.law {
-                Law::Bernoulli(p) if length > 1 && p > f64::MIN_POSITIVE => (moment + count as f64 * at_least) / p,
+                Law::Bernoulli(p) if length > 1 && p > f64::MIN_POSITIVE => {
+                    (moment + count as f64 * at_least) / p
+                }
                 _ => length as f64,
             };
             lengths.push(lasts.min(length as f64));
@@ -165,7 +167,9 @@ impl Walk {
         if self.work <= MOST_WORK {
             Ok(())
         } else {
-            Err(Error::value("the hypotheses are so near each other that following the test to its end takes more than 4e8 steps"))
+            Err(Error::value(
+                "the hypotheses are so near each other that following the test to its end takes more than 4e8 steps",
+            ))
         }
     }
 
@@ -184,7 +188,8 @@ impl Walk {
         if let Law::Bernoulli(_) = self.lattice.law {
             // The next time at which the upper or the lower limit lets the counts go on, or takes one.
             let moved = |time: u64| {
-                self.lattice.height(time, above) < self.high || self.lattice.height(time, self.first) <= self.low
+                self.lattice.height(time, above) < self.high
+                    || self.lattice.height(time, self.first) <= self.low
             };
             let next = first_from(self.time + 1, MOST + 1, moved);
             let calm = (next - 1).min(end) - self.time;

@@ -67,15 +67,7 @@ pub trait Hypotheses:
     type Observation: Copy;
 
     /// All that the likelihood ratio needs to know of what was seen.
-    type Total: Copy
-        + Default
-        + PartialEq
-        + fmt::Debug
-        + Serialize
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static;
+    type Total: Copy + Default + PartialEq + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// What must be true of the data, in words.
     const ASSUMPTIONS: &'static [&'static str];
@@ -177,7 +169,8 @@ impl<H: Hypotheses> TryFrom<Saved<H>> for Sprt<H> {
         if possible {
             Ok(Sprt { schema, design, total, largest, decision })
         } else {
-            let message = format!("no run leaves {total:?}, {decision:?} and a largest logarithm of {largest}");
+            let message =
+                format!("no run leaves {total:?}, {decision:?} and a largest logarithm of {largest}");
             Err(Error::new(ErrorKind::State, message))
         }
     }

@@ -170,7 +170,7 @@ impl Hypotheses for Normal {
 
     #[inline]
     fn join(&self, a: Deviations, b: Deviations) -> Result<Deviations, Error> {
-        let sum = Deviations { count: a.count + b.count, sum: a.sum + b.sum };
+        let sum = Deviations { count: a.count.saturating_add(b.count), sum: a.sum + b.sum };
         if self.can_be(&sum) {
             Ok(sum)
         } else {

@@ -157,9 +157,9 @@ impl Hypotheses for Poisson {
     #[inline]
     fn join(&self, a: Exposed, b: Exposed) -> Result<Exposed, Error> {
         let sum = Exposed {
-            events: a.events + b.events,
+            events: a.events.saturating_add(b.events),
             exposure: a.exposure + b.exposure,
-            intervals: a.intervals + b.intervals,
+            intervals: a.intervals.saturating_add(b.intervals),
         };
         if self.can_be(&sum) {
             Ok(sum)

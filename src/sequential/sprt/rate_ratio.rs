@@ -175,10 +175,11 @@ impl Hypotheses for RateRatio {
     }
 
     fn join(&self, a: ArmEvents, b: ArmEvents) -> Result<ArmEvents, Error> {
-        if a.all.saturating_add(b.all) > MOST {
+        let (canary, all) = (a.canary.saturating_add(b.canary), a.all.saturating_add(b.all));
+        if all > MOST {
             return Err(Error::value("more than 2^53 events"));
         }
-        Ok(ArmEvents { canary: a.canary + b.canary, all: a.all + b.all, offset: a.offset + b.offset })
+        Ok(ArmEvents { canary, all, offset: a.offset + b.offset })
     }
 
     fn ln_ratio(&self, total: &ArmEvents) -> f64 {

@@ -29,7 +29,9 @@ impl ErrorRates {
         if alpha > 0.0 && beta > 0.0 && alpha + beta < 1.0 {
             Ok(ErrorRates { alpha, beta })
         } else {
-            Err(Error::value(format!("errors {alpha} and {beta} are not two probabilities with a sum below 1")))
+            Err(Error::value(format!(
+                "errors {alpha} and {beta} are not two probabilities with a sum below 1"
+            )))
         }
     }
 
