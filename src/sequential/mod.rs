@@ -8,6 +8,17 @@
 //!
 //! Every process implements [`Process`]. All of them keep logarithms, take an `update` whole or not at all, and are
 //! written and read back to the same bits.
+//!
+//! | type | question | source |
+//! |---|---|---|
+//! | [`CountProcess`] | are the canary's errors, or events, harmful, or safe, though they come in bursts? | the next four rows |
+//! | [`RateProcess`], [`RateInterval`] | what is the ratio of two rates, events being independent? | Lindon and Malek 2022 |
+//! | [`DifferenceProcess`] | is the difference of two shares or rates beyond a margin? | Turner, Ly and Gruenwald 2024 |
+//! | [`OddsProcess`] | is the odds ratio beyond one? | Fisher 1935; Ville 1939 |
+//! | [`SignFlip`] | do blocks of intervals lean to one side, whatever is clustered within them? | de la Pena 1999; Ramdas and others 2022 |
+//! | [`SeriesProcess`] | does a gauge of the canary lie beyond the margin? | as `SignFlip` |
+//! | [`Sprt`](sprt::Sprt), [`TwoSided`](sprt::TwoSided) | which of two stated shares, rates, means, or ratios of rates is it? | Wald 1945 |
+//! | [`GroupSequential`](spending::GroupSequential), not an e-process | may a z statistic be looked at a few times? | Lan and DeMets 1983 |
 
 mod counts;
 mod difference;
@@ -17,6 +28,8 @@ mod process;
 mod rate;
 mod rate_interval;
 mod series;
+pub mod spending;
+pub mod sprt;
 mod stage;
 
 pub use counts::{BetsOn, Claim, CountDesign, CountProcess, Speaker};

@@ -16,7 +16,6 @@ use super::counts::Claim;
 use super::flip::{Contribution, FlipDesign, SignFlip};
 use super::process::{Process, Running, Schema, margin};
 use crate::arm::Arms;
-use crate::compare::question::Boundary;
 use crate::error::{Error, ErrorKind};
 use crate::evidence::{Direction, EValue, Guarantee, Margin, PValue};
 use crate::special::sum::ln_sum_exp;
@@ -140,10 +139,7 @@ impl SeriesProcess {
         }
         self.used = Some(at);
         for (blocks, boundary) in self.blocks.iter_mut().zip(self.design.boundaries()) {
-            let at_margin = match boundary {
-                Boundary::Ratio(ratio) => ratio * values.baseline,
-                Boundary::Difference(difference) => values.baseline + difference,
-            };
+            let at_margin = boundary.factor * values.baseline + boundary.shift;
             let excess = self.design.sign() * (values.canary - at_margin);
             blocks.update(Contribution { excess, variance: 1.0, own: 1.0 })?;
         }
@@ -162,6 +158,12 @@ impl SeriesProcess {
     }
 }
 
+/// Where the canary is at a margin: the baseline's value times a factor, plus a shift.
+struct Boundary {
+    factor: f64,
+    shift: f64,
+}
+
 impl SeriesDesign {
     /// Where the canary is at the margin.
     fn boundaries(self) -> impl Iterator<Item = Boundary> {
@@ -171,8 +173,8 @@ impl SeriesDesign {
             None if absolute.is_none() => Some(0.0),
             relative => relative,
         };
-        let scaled = relative.map(|margin| Boundary::Ratio(1.0 + worse * margin));
-        let moved = absolute.map(|margin| Boundary::Difference(worse * margin));
+        let scaled = relative.map(|margin| Boundary { factor: 1.0 + worse * margin, shift: 0.0 });
+        let moved = absolute.map(|margin| Boundary { factor: 1.0, shift: worse * margin });
         scaled.into_iter().chain(moved)
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod binomial;
 pub(crate) mod gamma;
 pub(crate) mod logarithm;
 pub(crate) mod normal;
+pub(crate) mod quadrature;
 pub(crate) mod random;
 pub(crate) mod root;
 pub(crate) mod student;
