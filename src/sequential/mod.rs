@@ -8,9 +8,20 @@
 //!
 //! Every process implements [`Process`]. All of them keep logarithms, take an `update` whole or not at all, and are
 //! written and read back to the same bits.
+//!
+//! | type | question | source |
+//! |---|---|---|
+//! | [`RankProcess`] | are the canary's raw values larger, or smaller? | Mann and Whitney 1947, as bets on each value |
+//! | [`BucketRankProcess`] | the same of values in buckets, one at a time or an interval at once | the same |
+//! | [`SuperiorityProcess`] | is the probability of superiority beyond a boundary? | Hoeffding 1963, section 5b; Fan, Grama and Liu 2015 |
 
 mod process;
+mod rank;
 mod stage;
 
 pub use process::Process;
+pub use rank::{
+    Bets, BucketRankDesign, BucketRankProcess, RankContribution, RankDesign, RankProcess, SuperiorityDesign,
+    SuperiorityProcess,
+};
 pub use stage::{Split, Stage};
