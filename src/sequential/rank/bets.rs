@@ -87,7 +87,7 @@ impl Bets {
         if sizes.is_empty() || sizes.len() > MOST || sizes.len() != shares.len() {
             return wrong(format!("{} sizes with {} shares, not 1 to {MOST}", sizes.len(), shares.len()));
         }
-        if let Some(bad) = sizes.iter().find(|size| !(size.abs() <= LARGEST) || **size == 0.0) {
+        if let Some(bad) = sizes.iter().find(|size| size.is_nan() || size.abs() > LARGEST || **size == 0.0) {
             return wrong(format!("size {bad} is 0, or not within -{LARGEST} and {LARGEST}"));
         }
         let sum: f64 = shares.iter().sum();
@@ -99,7 +99,7 @@ impl Bets {
             return wrong(format!("shares with a sum of {sum}"));
         }
         // What sums to 1 stays as it is, so that reading what was written changes nothing.
-        let sums_to_one = (sum - 1.0).abs() <= 1e-12;
+        let sums_to_one = (sum - 1.0).abs() <= 1e-14;
         let shares = if sums_to_one { shares } else { shares.iter().map(|share| share / sum).collect() };
         Ok(Bets { sizes, shares })
     }

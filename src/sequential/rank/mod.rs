@@ -28,9 +28,9 @@
 //! that differs from interval to interval does no harm.
 //!
 //! It does need independence of the values, and not only arms that were drawn at random. Where an interval's values are balanced by
-//! construction (exactly half of them slow, every time), the sum of their scores varies `n/(n - 1)` times as much as the bets allow for:
-//! of two values of scores 1 and -1, one an arm at random, the mean factor is `1 + k^2/4`; of many it is at most about
-//! `exp(k^2 pi (1 - pi)/2)` an interval. Values that move together err on the other side.
+//! construction (exactly half of them slow, every time), the sum of their scores varies `n/(n - 1)` times as much as the bets allow for.
+//! At worst, with scores of 1 and -1 half and half, the mean factor of an interval is `1 + k^2/4` (two values, one an arm) or about
+//! `(1 - k^2 pi (1 - pi))^(-1/2)` (many). Values that move together err on the other side.
 //!
 //! # What it does not survive
 //! Requests that depend on each other **within an arm**: pauses, autocorrelated noise of one arm. At 2,000 requests an interval it rejects

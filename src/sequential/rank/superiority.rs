@@ -17,13 +17,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::bets::Bets;
-use super::wealth::MOST_AT_RISK;
 use crate::arm::Arms;
 use crate::error::{Error, ErrorKind};
 use crate::evidence::{EValue, Guarantee, PValue};
 use crate::sequential::process::{Process, Running, Schema, text};
 use crate::special::sum::ln_sum_exp;
 use crate::telemetry::{Histogram, MAX_COUNT};
+
+/// No bet may lose more than this share of itself at one comparison. With more, a comparison that is won would count for less than a tie.
+const MOST_AT_RISK: f64 = 0.5;
 
 /// The null hypothesis of a [`SuperiorityProcess`], and what it bets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

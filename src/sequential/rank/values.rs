@@ -160,12 +160,12 @@ impl Past {
     }
 
     fn push(&mut self, value: f64, memory: usize) {
-        if self.seen % self.stride == 0 {
+        if self.seen.is_multiple_of(self.stride) {
             let place = self.kept.partition_point(|kept| *kept <= value);
             self.kept.insert(place, value);
             if self.kept.len() >= memory {
                 // Alternately the upper and the lower one of each pair.
-                let mut keep = self.stride.trailing_zeros() % 2 == 0;
+                let mut keep = self.stride.trailing_zeros().is_multiple_of(2);
                 self.kept.retain(|_| {
                     keep = !keep;
                     keep

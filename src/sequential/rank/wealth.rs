@@ -68,7 +68,7 @@ impl TryFrom<Saved> for Wealth {
     fn try_from(saved: Saved) -> Result<Wealth, Error> {
         let Saved { parts, powers, factors, peak, peak_power } = saved;
         let held = |part: &f64| (two_to(-215)..=two_to(61)).contains(part);
-        let near = |power: &i64| power.abs() <= FURTHEST;
+        let near = |power: &i64| (-FURTHEST..=FURTHEST).contains(power);
         let fits = !parts.is_empty()
             && parts.len() == powers.len()
             && parts.iter().all(held)
