@@ -14,5 +14,6 @@ mod previous;
 mod rank;
 mod sequential_counts;
 mod sequential_delays;
+mod sequential_ranks;
 mod series;
 mod unequal;
