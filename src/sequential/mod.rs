@@ -19,6 +19,7 @@
 //! | [`SeriesProcess`] | does a gauge of the canary lie beyond the margin? | as `SignFlip` |
 //! | [`Sprt`](sprt::Sprt), [`TwoSided`](sprt::TwoSided) | which of two stated shares, rates, means, or ratios of rates is it? | Wald 1945 |
 //! | [`GroupSequential`](spending::GroupSequential), not an e-process | may a z statistic be looked at a few times? | Lan and DeMets 1983 |
+//! | [`HistogramProcess`] | is the canary's latency, in buckets, harmful, or safe, though requests depend on each other? | the rows below, and `SignFlip` |
 //! | [`RankProcess`] | are the canary's raw values larger, or smaller? | Mann and Whitney 1947, as bets on each value |
 //! | [`BucketRankProcess`] | the same of values in buckets, one at a time or an interval at once | the same |
 //! | [`SuperiorityProcess`] | is the probability of superiority beyond a boundary? | Hoeffding 1963, section 5b; Fan, Grama and Liu 2015 |
@@ -42,8 +43,8 @@ pub use flip::{Contribution, FlipDesign, FlipScale, SignFlip};
 pub use odds::OddsProcess;
 pub use process::Process;
 pub use rank::{
-    Bets, BucketRankDesign, BucketRankProcess, RankContribution, RankDesign, RankProcess, SuperiorityDesign,
-    SuperiorityProcess,
+    Bets, BucketRankDesign, BucketRankProcess, HistogramDesign, HistogramProcess, RankContribution,
+    RankDesign, RankProcess, SuperiorityDesign, SuperiorityProcess,
 };
 pub use rate::{RateDesign, RateProcess};
 pub use rate_interval::RateInterval;

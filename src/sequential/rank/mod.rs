@@ -42,12 +42,14 @@
 
 mod bets;
 mod buckets;
+mod guarded;
 mod superiority;
 mod values;
 mod wealth;
 
 pub use bets::Bets;
 pub use buckets::{BucketRankDesign, BucketRankProcess, RankContribution};
+pub use guarded::{HistogramDesign, HistogramProcess};
 pub use superiority::{SuperiorityDesign, SuperiorityProcess};
 pub use values::{RankDesign, RankProcess};
 
