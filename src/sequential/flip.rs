@@ -78,7 +78,7 @@ impl FlipDesign {
     pub const SAFETY: FlipDesign = FlipDesign { information: 10.0, first: 3, scale: FlipScale::Own };
 
     /// For scores of ranks, which are nearly symmetric whatever their number: no floor, blocks of 3.
-    pub const RANKS: FlipDesign = FlipDesign { information: 0.0, first: 3, scale: FlipScale::Own };
+    pub const RANKS: FlipDesign = FlipDesign { information: 0.0, first: 3, scale: FlipScale::Alike };
 
     /// For differences of a series, whose variance no model gives.
     pub const SERIES: FlipDesign = FlipDesign { information: 0.0, first: 3, scale: FlipScale::Observed };
@@ -86,8 +86,8 @@ impl FlipDesign {
 
 /// Evidence that contributions of intervals lie above 0, if over a block their sum is as likely to be negative as positive.
 ///
-/// Measured at .05 over 360 looks with the designs for counts: independent events .007, bursts of 2 and 5 .034, autocorrelation .3
-/// .049, .6 .075 (`cargo test --release --test calibration -- --nocapture sequential`). **Noise slower than a block is taken for a
+/// Measured at .05 over 360 looks, with the designs for counts and the smaller of this and the process of events: independent events .01, bursts
+/// of 2 and 5 .05, autocorrelation .3 .055 and .6 .08 at most (`cargo test --release --test calibration -- --nocapture sequential`). **Noise slower than a block is taken for a
 /// difference**: at an autocorrelation of .9 it is .2 to .35, and no process holds .05 there.
 ///
 /// ```

@@ -17,6 +17,8 @@
 //! | [`OddsProcess`] | is the odds ratio beyond one? | Fisher 1935; Ville 1939 |
 //! | [`SignFlip`] | do blocks of intervals lean to one side, whatever is clustered within them? | de la Pena 1999; Ramdas and others 2022 |
 //! | [`SeriesProcess`] | does a gauge of the canary lie beyond the margin? | as `SignFlip` |
+//! | [`SplitProcess`] | are users split between the cohorts as planned? | Lindon and Malek 2022 |
+//! | [`weighted_mean`], [`closed_testing`], [`e_benjamini_hochberg`] | of several metrics: is something wrong, and which? | Vovk and Wang 2021; Wang and Ramdas 2022 |
 //! | [`Sprt`](sprt::Sprt), [`TwoSided`](sprt::TwoSided) | which of two stated shares, rates, means, or ratios of rates is it? | Wald 1945 |
 //! | [`GroupSequential`](spending::GroupSequential), not an e-process | may a z statistic be looked at a few times? | Lan and DeMets 1983 |
 //! | [`HistogramProcess`] | is the canary's latency, in buckets, harmful, or safe, though requests depend on each other? | the rows below, and `SignFlip` |
@@ -24,6 +26,7 @@
 //! | [`BucketRankProcess`] | the same of values in buckets, one at a time or an interval at once | the same |
 //! | [`SuperiorityProcess`] | is the probability of superiority beyond a boundary? | Hoeffding 1963, section 5b; Fan, Grama and Liu 2015 |
 
+mod combine;
 mod counts;
 mod difference;
 mod flip;
@@ -34,9 +37,11 @@ mod rate;
 mod rate_interval;
 mod series;
 pub mod spending;
+mod split;
 pub mod sprt;
 mod stage;
 
+pub use combine::{Member, closed_testing, e_benjamini_hochberg, weighted_mean};
 pub use counts::{BetsOn, Claim, CountDesign, CountProcess, Speaker};
 pub use difference::{Beyond, DifferenceDesign, DifferenceProcess};
 pub use flip::{Contribution, FlipDesign, FlipScale, SignFlip};
@@ -49,4 +54,5 @@ pub use rank::{
 pub use rate::{RateDesign, RateProcess};
 pub use rate_interval::RateInterval;
 pub use series::{SeriesDesign, SeriesProcess};
+pub use split::{SplitDesign, SplitFinding, SplitProcess};
 pub use stage::{Split, Stage};

@@ -40,7 +40,8 @@ pub struct SeriesDesign {
 /// Evidence that a series of the canary is worse than its margin allows, or is better.
 ///
 /// Each block of instants at most doubles it, and the first blocks have three instants: five blocks, fifteen instants, are needed at .05, and
-/// more where noise has a memory, since blocks grow with it. Noise slower than a block is taken for a difference.
+/// more where noise has a memory, since blocks grow with it. At .05, looking at each of 360 instants: independent noise of both arms .04,
+/// autocorrelation .3 at most .06, .6 at most .09. Noise slower than a block is taken for a difference.
 ///
 /// ```
 /// use std::time::Duration;

@@ -362,7 +362,7 @@ fn atanh_rest(r: f64) -> f64 {
 }
 
 /// `x ln(x/m) + m - x` for positive x and m, m with a low part (Loader's bd0).
-fn deviance(x: f64, m: f64, m_low: f64) -> f64 {
+pub(crate) fn deviance(x: f64, m: f64, m_low: f64) -> f64 {
     let excess = x - m;
     let low = -m_low * excess / m;
     if excess.abs() < 0.1 * (x + m) {
@@ -375,7 +375,7 @@ fn deviance(x: f64, m: f64, m_low: f64) -> f64 {
 }
 
 /// `ln gamma(x+1) - (x + 1/2) ln x + x - ln sqrt(2 pi)` for x > 0.
-fn stirling_error(x: f64) -> f64 {
+pub(crate) fn stirling_error(x: f64) -> f64 {
     if x >= 15.0 {
         let w = 1.0 / (x * x);
         return (1.0 / 12.0

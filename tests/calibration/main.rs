@@ -14,6 +14,7 @@ mod previous;
 mod rank;
 mod sequential_counts;
 mod sequential_delays;
+mod sequential_families;
 mod sequential_ranks;
 mod series;
 mod unequal;

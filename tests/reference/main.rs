@@ -996,6 +996,7 @@ fn interval_histogram(case: &Case) -> Verdict {
 fn cohort(case: &Case) -> Verdict {
     match case.test() {
         "p_adjust" => p_adjust(case),
+        "e_bh" => e_bh(case),
         "cuped" => cuped(case),
         "fisher_2x2" | "fisher_2x2_conditional" => fisher_table(case),
         "binomial_exact" => binomial(case),
@@ -1003,6 +1004,18 @@ fn cohort(case: &Case) -> Verdict {
         "van_elteren" => strata_of_values(case),
         _ => Ok(Outcome::NotBuilt),
     }
+}
+
+fn e_bh(case: &Case) -> Verdict {
+    let found = counts_at_any_time::e_adjusted(&case.case["inputs"]["e"])?;
+    let expected = numbers(&case.case["expected"]["adjusted"])?;
+    if found.len() != expected.len() {
+        return Err(format!("{} of {}", found.len(), expected.len()));
+    }
+    for (found, expected) in found.iter().zip(expected) {
+        same("adjusted p", found.value(), expected, CLOSED_FORM)?;
+    }
+    Ok(Outcome::Agrees)
 }
 
 /// Adjusted p values by Holm, and by Benjamini and Hochberg, under the names of statsmodels or of R.
