@@ -12,5 +12,6 @@ mod moments;
 mod paired;
 mod previous;
 mod rank;
+mod sequential_sprt;
 mod series;
 mod unequal;
