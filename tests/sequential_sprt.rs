@@ -415,7 +415,7 @@ fn normal_values_are_integrated_right() {
     }
 }
 
-/// Limits that are corrected for the overshoot, .5826 of a step's deviation on average (Siegmund 1985, section 3.1).
+/// Limits that are corrected for the overshoot, .5826 of a step's deviation on average (Siegmund 1985).
 #[test]
 fn near_hypotheses_are_a_brownian_motion() {
     let stopping = wald(0.05, 0.1);

@@ -11,8 +11,8 @@
 //! standard deviations; bounds are right to 1e-10.
 //!
 //! **It is asymptotic**: z must be nearly normal at every look, the first and smallest one included. With few events it is not, and
-//! bounds far out are missed or met much more often than stated. It is also no e-process: asking between the planned looks, or after the last, is not
-//! covered. For looks at any time take one of the processes of [`sequential`](super).
+//! bounds far out are missed or met much more often than stated. It is also no e-process: asking between the planned looks,
+//! or after the last, is not covered. For looks at any time take one of the processes of [`sequential`](super).
 
 use serde::{Deserialize, Serialize};
 
@@ -24,10 +24,9 @@ use crate::special::quadrature::{nodes, panels};
 use crate::special::root::find_zero;
 
 /// Looks at most; and the least gain of information of each, as a share of what there is then.
-const MOST_LOOKS: usize = 100;
+const MOST_LOOKS: usize = 50;
 const LEAST_GAIN: f64 = 1e-3;
-/// Looks at most of a constant, which takes all of them many times; and the smallest alpha of one.
-const MOST_EQUAL_LOOKS: u32 = 50;
+/// The smallest alpha of a constant.
 const LEAST_ALPHA: f64 = 1e-20;
 /// What is less is not spent: the bound is infinite.
 const NOTHING: f64 = 1e-30;
@@ -84,7 +83,7 @@ impl Spending {
 /// Which z values are rejected, and how alpha is shared between the sides.
 ///
 /// The two conventions for two sides differ only for [`Spending::OBrienFleming`], which is not proportional to alpha: at five looks and
-/// alpha .05 the first bound is 4.23 with `TwoSided` and 4.88 with `EachSide`.
+/// alpha .05 the first bound is 4.38 with `TwoSided` and 4.88 with `EachSide`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Alternative {
@@ -252,7 +251,7 @@ impl GroupSequential {
     /// The next look, at this share of the whole information.
     ///
     /// # Errors
-    /// Information outside (0, 1\], or not above that of the last look by at least 1e-3 of itself; more than 100 looks. The
+    /// Information outside (0, 1\], or not above that of the last look by at least 1e-3 of itself; more than 50 looks. The
     /// state stays as it was.
     pub fn look(&mut self, information: f64) -> Result<Look, Error> {
         self.check(information)?;
@@ -371,8 +370,8 @@ fn constant(looks: u32, alpha: f64, alternative: Alternative, shape: fn(f64) -> 
     if alpha < LEAST_ALPHA {
         return Err(Error::value(format!("alpha {alpha} is below {LEAST_ALPHA}")));
     }
-    if !(1..=MOST_EQUAL_LOOKS).contains(&looks) {
-        return Err(Error::value(format!("{looks} looks are not 1 to {MOST_EQUAL_LOOKS}")));
+    if !(1..=MOST_LOOKS as u32).contains(&looks) {
+        return Err(Error::value(format!("{looks} looks are not 1 to {MOST_LOOKS}")));
     }
     let design = SpendingDesign { spending: Spending::Pocock, alternative, alpha };
     let mut all = GroupSequential::new(design)?;

@@ -5,11 +5,12 @@ use serinus::Arms;
 use serinus::sequential::spending::{Alternative, GroupSequential, Spending, SpendingDesign};
 use serinus::sequential::sprt::{
     Bernoulli, Characteristic, Decision, Design, ErrorRates, Hypotheses, Normal, RateRatio, Sprt, Stopping,
+    TwoSided, TwoSidedDesign,
 };
 use serinus::sequential::{Split, Stage};
 use serinus::synth::Random;
 
-use crate::calibrate::{Claim, calibrate_all};
+use crate::calibrate::{Claim, calibrate, calibrate_all};
 
 const ERRORS: f64 = 0.05;
 
@@ -26,7 +27,7 @@ fn decided<H: Hypotheses>(
     test.decision()
 }
 
-/// Both errors are those of the characteristic: not a twentieth of all runs if that is what is exact.
+/// Both errors are those of the characteristic.
 fn both_errors<H: Hypotheses>(
     what: &str,
     design: Design<H>,
@@ -95,6 +96,21 @@ fn errors_of_two_arms_are_exact_at_one_split() {
     }
 }
 
+/// Each side at half of alpha: rejected at most as often as both together.
+#[test]
+fn two_sides_share_alpha() {
+    let [greater, less] = [0.3, 0.12].map(|share| Bernoulli::new(0.2, share).unwrap());
+    let design = TwoSidedDesign::wald(greater, less, errors());
+    let text = "SPRT, share .2 against .3 and .12, Wald's limits: healthy is rejected";
+    calibrate(text, ERRORS / (1.0 - ERRORS), |random| {
+        let mut test = TwoSided::new(design).unwrap();
+        while test.decision() == Decision::Undecided {
+            test.update(random.chance(0.2)).unwrap();
+        }
+        test.decision() == Decision::RejectNull
+    });
+}
+
 /// Wald's limits while the split grows: no characteristic, but both errors stay below the nominal ones over the other's rest.
 #[test]
 fn errors_of_two_arms_hold_in_a_ramp() {
@@ -140,7 +156,6 @@ fn five_looks_at_normal_data_keep_alpha() {
         times.map(|t| looks.look(t).unwrap().bound)
     });
     let texts = kinds.map(|(name, _, _)| format!("five looks, {name}, 200 normal values"));
-    // Each side of O'Brien and Fleming's spends alpha as exactly as both together.
     let claims = texts.each_ref().map(|text| Claim::level(text, ERRORS));
     calibrate_all(claims, |random| {
         let mut sum = 0.0;

@@ -14,7 +14,7 @@ use crate::telemetry::Counts;
 /// measured at the same time, whose share is not known: that is [`RateRatio`](super::RateRatio). Each trial must be
 /// independent of the others and have the same share.
 ///
-/// `ln LR = bad ln(p1/p0) + good ln((1-p1)/(1-p0))` (Wald 1945, section 5.1), from the counts, so that neither the order of trials
+/// `ln LR = bad ln(p1/p0) + good ln((1-p1)/(1-p0))` (Wald 1945), from the counts, so that neither the order of trials
 /// nor rounding on the way changes it.
 ///
 /// ```

@@ -5,8 +5,9 @@ use crate::error::Error;
 
 /// How a sequential test ends, and after how many observations, for one true value: exact but for rounding.
 ///
-/// Without a truncation all ways to go on are followed until less than 1e-15 is undecided. Wald's approximations (1945,
-/// section 3.4 and 4.1) neglect the overshoot of the limits; they understate the expected number by 2 to 12 % in the cases of the tests.
+/// Without a truncation all ways to go on are followed until less than 1e-15 is undecided. Wald's
+/// approximations (1945) neglect the overshoot of the limits; they understate the expected number by 2 to 12 % in the cases of
+/// the tests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 #[must_use]
@@ -48,8 +49,8 @@ const NEAR: f64 = 1e-6;
 ///
 /// A wider upper limit lowers the probability of rejecting and raises that of accepting, and a lower one the reverse. So from
 /// narrow limits each is widened in turn until its error is right given the other; that climbs to the least pair of limits
-/// at which both are, and cannot pass `ln(1/alpha)` and `ln(beta)`, where both errors are right whatever the overshoot (Wald 1945,
-/// section 3.2).
+/// at which both are, and cannot pass `ln(1/alpha)` and `ln(beta)`, where both errors are right whatever the overshoot (Wald
+/// 1945, section 3).
 pub(super) fn calibrated(
     errors: ErrorRates,
     at_most: Option<u64>,

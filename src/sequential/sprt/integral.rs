@@ -70,7 +70,7 @@ impl NormalWalk {
     }
 
     /// The nodes that a step can reach.
-    fn reached<'n>(self, nodes: &'n [Node], from: f64) -> impl Iterator<Item = (usize, &'n Node)> {
+    fn reached(self, nodes: &[Node], from: f64) -> impl Iterator<Item = (usize, &Node)> {
         let to = from + self.drift;
         let first = nodes.partition_point(|node| node.at < to - FAR);
         let last = nodes.partition_point(|node| node.at <= to + FAR);

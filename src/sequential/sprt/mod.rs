@@ -135,7 +135,7 @@ pub struct Design<H> {
 ///     test.update(trial % 40 == 0)?; // a share of .025
 /// }
 /// assert_eq!(test.decision(), Decision::RejectNull);
-/// assert!((test.e_value().ln() - 2.970_092).abs() < 1e-6); // 10 ln 2 + 390 ln(.98/.99)
+/// assert!((test.e_value().ln() - 2.972_047).abs() < 1e-6); // 10 ln 2 + 390 ln(.98/.99)
 /// # Ok::<(), serinus::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use crate::error::Error;
 /// healthy runs. Not for raw latencies, which are not normal; nor where the deviation is estimated from the same values: the
 /// errors are then larger than stated.
 ///
-/// `ln LR = (m1 - m0)/s^2 sum(x - (m0 + m1)/2)` (Wald 1945, section 5.3).
+/// `ln LR = (m1 - m0)/s^2 sum(x - (m0 + m1)/2)` (Wald 1945).
 ///
 /// ```
 /// use serinus::sequential::sprt::{ErrorRates, Normal, Stopping};
