@@ -415,7 +415,7 @@ fn normal_values_are_integrated_right() {
     }
 }
 
-/// Limits that are corrected for the overshoot, .5826 of a step's deviation on average (Siegmund 1985, section 3.1).
+/// Limits that are corrected for the overshoot, .5826 of a step's deviation on average (Siegmund 1985).
 #[test]
 fn near_hypotheses_are_a_brownian_motion() {
     let stopping = wald(0.05, 0.1);
@@ -517,6 +517,13 @@ fn work_is_bounded_whatever_is_asked() {
 }
 
 // ---- processes and their states ----
+
+#[test]
+fn every_type_goes_anywhere() {
+    fn ordinary<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}
+    ordinary::<(Sprt<Bernoulli>, Sprt<Poisson>, Sprt<Normal>, Sprt<RateRatio>, TwoSided<Bernoulli>)>();
+    ordinary::<(Stopping, ErrorRates, Decision, Characteristic, TwoSidedDesign<Normal>, Design<Poisson>)>();
+}
 
 fn bits<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T) {
     let json = serde_json::to_string(value).unwrap();
@@ -627,6 +634,33 @@ fn order_batches_and_shards_give_the_same_evidence() {
         assert_eq!(other.e_value().ln().to_bits(), forward.e_value().ln().to_bits());
     }
     assert!(batch.p_value() >= forward.p_value());
+
+    // One by one or from the totals: the same decision at the same trial, whatever is skipped over on the way.
+    for (null, alternative, most) in
+        [(0.01, 0.02, None), (0.01, 0.02, Some(313)), (0.02, 0.01, None), (1e-5, 0.3, None)]
+    {
+        let stopping = wald(0.05, 0.05);
+        let stopping = most.map_or(stopping, |most| stopping.at_most(most).unwrap());
+        let design = Design { hypotheses: Bernoulli::new(null, alternative).unwrap(), stopping };
+        for period in [2, 31, 80, 200, 100_000] {
+            let mut single = Sprt::new(design);
+            let (mut counts, mut expected, mut largest) = ((0, 0), Decision::Undecided, 0.0_f64);
+            for i in 1..=3_000 {
+                counts = (counts.0 + u64::from(i % period == 0), i);
+                single.update(i % period == 0).unwrap();
+                let mut total = Sprt::new(design);
+                total.update_counts(Counts::new(counts.0, counts.1).unwrap()).unwrap();
+                if expected == Decision::Undecided {
+                    expected = total.decision();
+                }
+                largest = largest.max(total.e_value().ln());
+                assert_eq!((single.decision(), single.observations()), (expected, i), "{design:?}");
+                assert_eq!(single.p_value().ln(), -largest);
+                assert_eq!(single.e_value(), total.e_value());
+            }
+            bits(&single);
+        }
+    }
 
     // Floats that are added: to rounding.
     let hypotheses = RateRatio::new(1.0, 1.7).unwrap();

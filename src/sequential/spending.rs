@@ -11,8 +11,8 @@
 //! standard deviations; bounds are right to 1e-10.
 //!
 //! **It is asymptotic**: z must be nearly normal at every look, the first and smallest one included. With few events it is not, and
-//! bounds far out are missed or met much more often than stated. It is also no e-process: asking between the planned looks, or after the last, is not
-//! covered. For looks at any time take one of the processes of [`sequential`](super).
+//! bounds far out are missed or met much more often than stated. It is also no e-process: asking between the planned looks,
+//! or after the last, is not covered. For looks at any time take one of the processes of [`sequential`](super).
 
 use serde::{Deserialize, Serialize};
 
@@ -24,10 +24,10 @@ use crate::special::quadrature::{nodes, panels};
 use crate::special::root::find_zero;
 
 /// Looks at most; and the least gain of information of each, as a share of what there is then.
-const MOST_LOOKS: usize = 100;
-const LEAST_GAIN: f64 = 1e-4;
-/// Looks at most of a constant, which takes all of them many times.
-const MOST_EQUAL_LOOKS: u32 = 50;
+const MOST_LOOKS: usize = 50;
+const LEAST_GAIN: f64 = 1e-3;
+/// The smallest alpha of a constant.
+const LEAST_ALPHA: f64 = 1e-20;
 /// What is less is not spent: the bound is infinite.
 const NOTHING: f64 = 1e-30;
 /// Beyond this z nothing happens that matters.
@@ -83,7 +83,7 @@ impl Spending {
 /// Which z values are rejected, and how alpha is shared between the sides.
 ///
 /// The two conventions for two sides differ only for [`Spending::OBrienFleming`], which is not proportional to alpha: at five looks and
-/// alpha .05 the first bound is 4.23 with `TwoSided` and 4.88 with `EachSide`.
+/// alpha .05 the first bound is 4.38 with `TwoSided` and 4.88 with `EachSide`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Alternative {
@@ -251,7 +251,7 @@ impl GroupSequential {
     /// The next look, at this share of the whole information.
     ///
     /// # Errors
-    /// Information outside (0, 1\], or not above that of the last look by at least 1e-4 of itself; more than 100 looks. The
+    /// Information outside (0, 1\], or not above that of the last look by at least 1e-3 of itself; more than 50 looks. The
     /// state stays as it was.
     pub fn look(&mut self, information: f64) -> Result<Look, Error> {
         self.check(information)?;
@@ -339,7 +339,7 @@ impl GroupSequential {
 /// The constant bound for looks at equal distances: z at or beyond it at any of them has probability alpha (Pocock 1977, table 1).
 ///
 /// # Errors
-/// No look or more than 50; an alpha that is not between 0 and 1.
+/// No look or more than 50; an alpha below 1e-20 or not below 1.
 ///
 /// ```
 /// use serinus::sequential::spending::{Alternative, pocock};
@@ -354,7 +354,7 @@ pub fn pocock(looks: u32, alpha: f64, alternative: Alternative) -> Result<f64, E
 /// Fleming 1979, table 1, whose constant is its square).
 ///
 /// # Errors
-/// No look or more than 50; an alpha that is not between 0 and 1.
+/// No look or more than 50; an alpha below 1e-20 or not below 1.
 ///
 /// ```
 /// use serinus::sequential::spending::{Alternative, obrien_fleming};
@@ -367,8 +367,11 @@ pub fn obrien_fleming(looks: u32, alpha: f64, alternative: Alternative) -> Resul
 
 fn constant(looks: u32, alpha: f64, alternative: Alternative, shape: fn(f64) -> f64) -> Result<f64, Error> {
     check_alpha(alpha)?;
-    if !(1..=MOST_EQUAL_LOOKS).contains(&looks) {
-        return Err(Error::value(format!("{looks} looks are not 1 to {MOST_EQUAL_LOOKS}")));
+    if alpha < LEAST_ALPHA {
+        return Err(Error::value(format!("alpha {alpha} is below {LEAST_ALPHA}")));
+    }
+    if !(1..=MOST_LOOKS as u32).contains(&looks) {
+        return Err(Error::value(format!("{looks} looks are not 1 to {MOST_LOOKS}")));
     }
     let design = SpendingDesign { spending: Spending::Pocock, alternative, alpha };
     let mut all = GroupSequential::new(design)?;

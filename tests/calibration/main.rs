@@ -16,5 +16,6 @@ mod sequential_counts;
 mod sequential_delays;
 mod sequential_families;
 mod sequential_ranks;
+mod sequential_sprt;
 mod series;
 mod unequal;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::characteristic::{Characteristic, calibrated};
+use super::characteristic::{Characteristic, Effort, calibrated};
 use super::lattice::{Lattice, Law};
 use super::{ErrorRates, Hypotheses, MOST, Points, Sprt, Stopping, TwoSided, ln_of_ratio, sealed};
 use crate::error::Error;
@@ -14,7 +14,7 @@ use crate::telemetry::Counts;
 /// measured at the same time, whose share is not known: that is [`RateRatio`](super::RateRatio). Each trial must be
 /// independent of the others and have the same share.
 ///
-/// `ln LR = bad ln(p1/p0) + good ln((1-p1)/(1-p0))` (Wald 1945, section 5.1), from the counts, so that neither the order of trials
+/// `ln LR = bad ln(p1/p0) + good ln((1-p1)/(1-p0))` (Wald 1945), from the counts, so that neither the order of trials
 /// nor rounding on the way changes it.
 ///
 /// ```
@@ -45,6 +45,9 @@ pub struct Trials {
     /// The others.
     pub good: u64,
 }
+
+/// So many good ones for a bad one are worth skipping over.
+const MANY_GOOD: f64 = 8.0;
 
 impl Bernoulli {
     /// Of these shares; the alternative may lie on either side.
@@ -86,6 +89,10 @@ impl Bernoulli {
     /// A share outside \[0, 1\]; hypotheses so near each other, or limits so far from each other, that it needs more than 4e8
     /// steps (about half a second); a test without truncation that may need more than 2^53 trials.
     pub fn characteristic(&self, stopping: Stopping, share: f64) -> Result<Characteristic, Error> {
+        self.ends(stopping, share, Effort::Once)
+    }
+
+    fn ends(&self, stopping: Stopping, share: f64, effort: Effort) -> Result<Characteristic, Error> {
         if !(0.0..=1.0).contains(&share) {
             return Err(Error::value(format!("share {share} is not in [0, 1]")));
         }
@@ -95,7 +102,7 @@ impl Bernoulli {
         } else {
             (self.good, self.bad, 1.0 - share)
         };
-        Lattice { event, other, law: Law::Bernoulli(chance) }.characteristic(stopping)
+        Lattice { event, other, law: Law::Bernoulli(chance) }.characteristic(stopping, effort)
     }
 
     /// The narrowest limits with which both errors are at most as stated, by their exact probabilities.
@@ -103,7 +110,8 @@ impl Bernoulli {
     /// With a truncation the errors are those of decisions: a test that ends undecided makes none.
     ///
     /// # Errors
-    /// As of [`characteristic`](Bernoulli::characteristic); truncation after no trial.
+    /// As of [`characteristic`](Bernoulli::characteristic), with a twentieth of the steps, since it is asked some forty times: hypotheses
+    /// so near each other that it fails need no calibration, as Wald's limits hardly overshoot. Truncation after no trial.
     ///
     /// ```
     /// use serinus::sequential::sprt::{Bernoulli, ErrorRates};
@@ -118,8 +126,8 @@ impl Bernoulli {
         calibrated(
             errors,
             at_most,
-            |stopping| self.characteristic(stopping, self.null),
-            |stopping| self.characteristic(stopping, self.alternative),
+            |stopping| self.ends(stopping, self.null, Effort::InSearch),
+            |stopping| self.ends(stopping, self.alternative, Effort::InSearch),
         )
     }
 }
@@ -154,7 +162,8 @@ impl Hypotheses for Bernoulli {
         if Self::observations(&total) >= MOST {
             return Err(Error::value("more than 2^53 trials"));
         }
-        Ok(Trials { bad: total.bad + u64::from(bad), good: total.good + u64::from(!bad) })
+        let Trials { bad: bads, good } = total;
+        Ok(Trials { bad: bads.wrapping_add(u64::from(bad)), good: good.wrapping_add(u64::from(!bad)) })
     }
 
     fn join(&self, a: Trials, b: Trials) -> Result<Trials, Error> {
@@ -170,11 +179,37 @@ impl Hypotheses for Bernoulli {
 
     #[inline]
     fn observations(total: &Trials) -> u64 {
-        total.bad.saturating_add(total.good)
+        // A total that observations add to does not overflow.
+        total.bad.wrapping_add(total.good)
     }
 
     fn can_be(&self, total: &Trials) -> bool {
-        Self::observations(total) <= MOST
+        total.bad.saturating_add(total.good) <= MOST
+    }
+
+    #[inline]
+    fn count_quietly(&self, total: &mut Trials, bad: bool, quiet: u64) -> bool {
+        if bad || total.good >= quiet {
+            return false;
+        }
+        total.good += 1;
+        true
+    }
+
+    /// Good ones, where they are many and lower the ratio, up to just before they reach the lower limit or the last trial.
+    #[inline]
+    fn quiet(&self, total: &Trials, stopping: Option<Stopping>) -> u64 {
+        if self.bad < MANY_GOOD * -self.good || self.good >= 0.0 {
+            return 0;
+        }
+        let Some(stopping) = stopping else {
+            return MOST.saturating_sub(total.bad);
+        };
+        let last = stopping.truncation().unwrap_or(MOST).min(MOST);
+        // Two less than computed, and some last bits, so that rounding cannot pass the limit.
+        let good = (total.bad as f64 * self.bad - stopping.accept()) / -self.good;
+        let before = (good * (1.0 - 8.0 * f64::EPSILON) - 2.0) as u64;
+        before.min(last.saturating_sub(total.bad).saturating_sub(1))
     }
 
     fn opposes(&self, below: &Bernoulli) -> bool {

@@ -6,6 +6,7 @@
 //! elimination needs no pivots; entries further than nine deviations from the diagonal are below the last bit.
 //! With a truncation the density itself is carried on, step by step.
 
+use super::characteristic::Effort;
 use crate::error::Error;
 use crate::special::normal::ln_normal_sf;
 use crate::special::quadrature::{Node, nodes, panels};
@@ -38,20 +39,20 @@ pub(super) struct Reach {
 }
 
 impl NormalWalk {
-    pub(super) fn reach(self, at_most: Option<u64>) -> Result<Reach, Error> {
+    pub(super) fn reach(self, at_most: Option<u64>, effort: Effort) -> Result<Reach, Error> {
         let count = panels(self.low, self.high, PANEL);
         // Nodes within reach of a node, on either side.
         let band = (libm::ceil((FAR + self.drift.abs()) / PANEL) + 1.0).min(count) * 16.0;
-        if 16.0 * count * band * band > MOST_SIZE {
+        if 16.0 * count * band * band > effort.of(MOST_SIZE) {
             return Err(Error::value(
-                "the means are so near each other that following the test to its end takes more than 2e8 steps: \
+                "the means are so near each other that following the test to its end takes too many steps: \
                  judge means of several values",
             ));
         }
         let nodes = nodes(self.low, self.high, count as usize);
         match at_most {
             None => Ok(self.to_the_end(&nodes, band as usize)),
-            Some(steps) => self.step_by_step(&nodes, steps),
+            Some(steps) => self.step_by_step(&nodes, steps, effort.of(MOST_WORK)),
         }
     }
 
@@ -69,7 +70,7 @@ impl NormalWalk {
     }
 
     /// The nodes that a step can reach.
-    fn reached<'n>(self, nodes: &'n [Node], from: f64) -> impl Iterator<Item = (usize, &'n Node)> {
+    fn reached(self, nodes: &[Node], from: f64) -> impl Iterator<Item = (usize, &Node)> {
         let to = from + self.drift;
         let first = nodes.partition_point(|node| node.at < to - FAR);
         let last = nodes.partition_point(|node| node.at <= to + FAR);
@@ -130,7 +131,7 @@ impl NormalWalk {
         Reach { high, low, inside: 0.0, expected }
     }
 
-    fn step_by_step(self, nodes: &[Node], steps: u64) -> Result<Reach, Error> {
+    fn step_by_step(self, nodes: &[Node], steps: u64, most: f64) -> Result<Reach, Error> {
         let (mut high, mut low, mut expected) = (self.above(0.0), self.below(0.0), 1.0);
         // Probabilities at the nodes: densities with their weights.
         let mut inside: Vec<f64> =
@@ -151,9 +152,9 @@ impl NormalWalk {
         let mut total: f64 = inside.iter().sum();
         while taken < steps && total >= NEGLIGIBLE {
             work += cost as f64;
-            if work > MOST_WORK {
+            if work > most {
                 return Err(Error::value(
-                    "following the test to its truncation takes more than 1e9 steps: judge means of several values",
+                    "following the test to its truncation takes too many steps: judge means of several values",
                 ));
             }
             expected += total;

@@ -6,13 +6,13 @@
 //! The expected length of such a step, for a count that is h below the upper limit, is `E min(X, h)/p` with X the binomial
 //! count, by Wald's identity.
 
-use super::characteristic::Characteristic;
+use super::characteristic::{Characteristic, Effort};
 use super::{MOST, Stopping};
 use crate::error::Error;
 use crate::special::binomial;
 
 /// Products of two probabilities, after which a caller has waited long enough: about half a second.
-const MOST_WORK: u64 = 400_000_000;
+const MOST_WORK: f64 = 4e8;
 /// The undecided probability that is no longer followed.
 const NEGLIGIBLE: f64 = 1e-15;
 /// What one entry of a table costs, in products.
@@ -37,8 +37,8 @@ pub(super) struct Lattice {
 }
 
 impl Lattice {
-    pub(super) fn characteristic(self, stopping: Stopping) -> Result<Characteristic, Error> {
-        let mut walk = Walk::start(self, stopping)?;
+    pub(super) fn characteristic(self, stopping: Stopping, effort: Effort) -> Result<Characteristic, Error> {
+        let mut walk = Walk::start(self, stopping, effort.of(MOST_WORK))?;
         let end = stopping.truncation().unwrap_or(MOST).min(MOST);
         while walk.undecided() >= NEGLIGIBLE && walk.time < end {
             walk.go_on(end)?;
@@ -126,11 +126,12 @@ struct Walk {
     below: f64,
     expected: f64,
     steps: Vec<Step>,
-    work: u64,
+    /// What is left of the work.
+    work: f64,
 }
 
 impl Walk {
-    fn start(lattice: Lattice, stopping: Stopping) -> Result<Walk, Error> {
+    fn start(lattice: Lattice, stopping: Stopping, work: f64) -> Result<Walk, Error> {
         let (low, high) = if lattice.event > 0.0 {
             (stopping.accept(), stopping.reject())
         } else {
@@ -147,7 +148,7 @@ impl Walk {
             below: 0.0,
             expected: 0.0,
             steps: Vec::new(),
-            work: 0,
+            work,
         };
         let width = walk.first_above(0, 0);
         walk.spend(width.saturating_mul(ENTRY))?;
@@ -163,12 +164,12 @@ impl Walk {
     }
 
     fn spend(&mut self, work: u64) -> Result<(), Error> {
-        self.work = self.work.saturating_add(work);
-        if self.work <= MOST_WORK {
+        self.work -= work as f64;
+        if self.work >= 0.0 {
             Ok(())
         } else {
             Err(Error::value(
-                "the hypotheses are so near each other that following the test to its end takes more than 4e8 steps",
+                "the hypotheses are so near each other that following the test to its end takes too many steps",
             ))
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::characteristic::{Characteristic, calibrated};
+use super::characteristic::{Characteristic, Effort, calibrated};
 use super::lattice::{Lattice, Law};
 use super::{ErrorRates, Hypotheses, MOST, Points, Stopping, ln_of_ratio, sealed, text};
 use crate::error::Error;
@@ -86,19 +86,30 @@ impl Poisson {
         exposure: f64,
         rate: f64,
     ) -> Result<Characteristic, Error> {
+        self.ends(stopping, exposure, rate, Effort::Once)
+    }
+
+    fn ends(
+        &self,
+        stopping: Stopping,
+        exposure: f64,
+        rate: f64,
+        effort: Effort,
+    ) -> Result<Characteristic, Error> {
         let mean = exposure * rate;
         let per_interval = -exposure * (self.alternative - self.null);
         if !(rate >= 0.0 && exposure > 0.0 && mean.is_finite() && per_interval.is_finite()) {
             return Err(Error::value(format!("a rate of {rate} in intervals of {exposure}")));
         }
-        Lattice { event: self.event, other: per_interval, law: Law::Poisson(mean) }.characteristic(stopping)
+        Lattice { event: self.event, other: per_interval, law: Law::Poisson(mean) }
+            .characteristic(stopping, effort)
     }
 
     /// The narrowest limits with which both errors are at most as stated, by their exact probabilities, if all intervals have
     /// this exposure.
     ///
     /// # Errors
-    /// As of [`characteristic`](Poisson::characteristic); truncation after no interval.
+    /// As of [`characteristic`](Poisson::characteristic), with a twentieth of the steps; truncation after no interval.
     ///
     /// ```
     /// use serinus::sequential::sprt::{ErrorRates, Poisson};
@@ -117,8 +128,8 @@ impl Poisson {
         calibrated(
             errors,
             at_most,
-            |stopping| self.characteristic(stopping, exposure, self.null),
-            |stopping| self.characteristic(stopping, exposure, self.alternative),
+            |stopping| self.ends(stopping, exposure, self.null, Effort::InSearch),
+            |stopping| self.ends(stopping, exposure, self.alternative, Effort::InSearch),
         )
     }
 }

@@ -101,7 +101,7 @@ impl RateRatio {
     /// stays the same. At another one the errors are others; Wald's limits hold at every split, and while it changes.
     ///
     /// # Errors
-    /// As of [`characteristic`](RateRatio::characteristic); truncation after no event.
+    /// As of [`Bernoulli::calibrated`]; truncation after no event.
     ///
     /// ```
     /// use serinus::sequential::{Split, sprt::{ErrorRates, RateRatio}};

@@ -112,7 +112,7 @@ impl TryFrom<Saved> for Stopping {
 }
 
 impl Stopping {
-    /// Wald's limits `ln((1 - beta)/alpha)` and `ln(beta/(1 - alpha))` (Wald 1945, section 3.2).
+    /// Wald's limits `ln((1 - beta)/alpha)` and `ln(beta/(1 - alpha))` (Wald 1945, section 3).
     ///
     /// With them the errors are at most `alpha/(1 - beta)` and `beta/(1 - alpha)`, and their sum is at most `alpha + beta`,
     /// whatever the overshoot.
