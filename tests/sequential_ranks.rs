@@ -402,45 +402,58 @@ fn an_interval_gives_what_its_values_give() {
     assert_eq!(before.contribution(Arms { baseline: &next.baseline, canary: &empty }).unwrap(), None);
 }
 
-/// From its definition: all choices of m values of the larger arm for each value of the smaller one.
+/// All sets of `k` of `n` things.
+fn subsets(n: usize, k: usize) -> impl Iterator<Item = Vec<usize>> {
+    (0_u32..1 << n)
+        .filter(move |set| set.count_ones() as usize == k)
+        .map(move |set| (0..n).filter(|i| set >> i & 1 == 1).collect())
+}
+
+/// From their definition: all groups of a and b values.
 #[test]
-fn comparisons_agree_with_their_definition() {
+fn groups_agree_with_their_definition() {
     let null = 0.55;
-    for (baseline, canary) in [
-        (vec![0, 1, 1, 2, 2, 2, 3], vec![1, 3, 3]),
-        (vec![2, 0], vec![0, 1, 2, 3, 3]),
-        (vec![1, 2, 3], vec![0, 2, 2]),
-        (vec![1], vec![1, 1, 0]),
+    for (size, baseline, canary) in [
+        (0.4, vec![0, 1, 1, 2, 2, 2, 3], vec![1, 3, 3]),
+        (1.5, vec![2, 0], vec![0, 1, 2, 3, 3]),
+        (-0.3, vec![1, 2, 3, 0, 2, 2], vec![0, 2, 2, 1, 1, 2, 3]),
+        (0.1, vec![1, 2, 3, 0, 2, 2], vec![0, 2, 2, 1, 1, 2, 3]),
+        (-0.5, vec![1], vec![1, 1, 0]),
+        (0.01, vec![2, 1], vec![1]),
     ] {
         let canary_is_smaller = canary.len() <= baseline.len();
         let (few, many) = if canary_is_smaller { (&canary, &baseline) } else { (&baseline, &canary) };
-        let m = many.len() / few.len();
+        let (n, m) = (few.len(), many.len());
+        let cost: f64 = if size > 0.0 { null } else { 1.0 - null };
+        let a =
+            ((0.75 / (f64::abs(size) * cost * (m as f64 / n as f64))).sqrt().round() as usize).clamp(1, n);
+        let groups = n / a;
+        let b = m / groups;
+        let most = 0.5 / cost;
+        let lambda = (2.0 * size * (a * b) as f64 / (a + b) as f64).clamp(-most, most);
         let (mut sum, mut squares, mut choices) = (0.0, 0.0, 0.0);
-        for chosen in (0_u32..1 << many.len()).filter(|set| set.count_ones() as usize == m) {
-            for own in few {
-                let wins: f64 = (0..many.len())
-                    .filter(|i| chosen >> i & 1 == 1)
-                    .map(|i| {
-                        let (c, b) = if canary_is_smaller { (own, &many[i]) } else { (&many[i], own) };
-                        if c > b {
-                            1.0
-                        } else if c == b {
-                            0.5
-                        } else {
-                            0.0
-                        }
-                    })
-                    .sum();
-                let y: f64 = wins / m as f64 - null;
+        for own in subsets(n, a) {
+            for others in subsets(m, b) {
+                let pairs = own.iter().flat_map(|i| others.iter().map(move |j| (few[*i], many[*j])));
+                let won = pairs.map(|(own, other)| {
+                    let (canary, baseline) = if canary_is_smaller { (own, other) } else { (other, own) };
+                    if canary > baseline {
+                        1.0
+                    } else if canary == baseline {
+                        0.5
+                    } else {
+                        0.0
+                    }
+                });
+                let y = won.sum::<f64>() / (a * b) as f64 - null;
                 sum += y;
                 squares += y * y;
                 choices += 1.0;
             }
         }
-        let r = few.len() as f64;
-        let (size, loss) = (0.4_f64, null);
-        let psi = (-(1.0 - size * loss).ln() - size * loss) / (loss * loss);
-        let expected = size * r * sum / choices - psi * r * squares / choices;
+        let at_risk = lambda.abs() * cost;
+        let psi = (-(1.0 - at_risk).ln() - at_risk) / (cost * cost);
+        let expected = groups as f64 * (lambda * sum - psi * squares) / choices;
         let count = |values: &[usize]| {
             let counts: Vec<u64> =
                 (0..4).map(|k| values.iter().filter(|v| **v == k).count() as u64).collect();
@@ -448,7 +461,7 @@ fn comparisons_agree_with_their_definition() {
         };
         let mut process = SuperiorityProcess::new(SuperiorityDesign { null, bets: one(size) }).unwrap();
         process.update(Arms { baseline: &count(&baseline), canary: &count(&canary) }).unwrap();
-        close(process.e_value().ln(), expected, 1e-13, "ln e");
+        close(process.e_value().ln(), expected, 1e-13, &format!("ln e, {size}, {a} and {b}"));
         close(process.estimate().unwrap(), null + sum / choices, 1e-13, "theta");
     }
 }
@@ -797,9 +810,10 @@ fn states_of_no_run_are_refused() {
         &[
             ("/schema", json!(0)),
             ("/design/null", json!("1")),
-            ("/comparisons", json!(u64::MAX)),
+            ("/values", json!(u64::MAX)),
             ("/excess", json!("1e9")),
-            ("/squares", json!("-1")),
+            ("/products/0", json!("-inf")),
+            ("/products", json!(["0.1"])),
             ("/evidence/largest", json!("-3")),
         ],
     );

@@ -206,18 +206,18 @@ fn longer_latency_is_found_early() {
 #[test]
 fn a_margin_on_superiority_is_decided() {
     for (name, design, factor, split, at_most) in [
-        ("harm beyond 0.5", SuperiorityDesign::above(0.5), 1.1, 0.5, 6_000.0),
+        ("harm beyond 0.5", SuperiorityDesign::above(0.5), 1.1, 0.5, 7_000.0),
         ("harm beyond 0.5", SuperiorityDesign::above(0.5), 1.25, 0.01, 25_000.0),
         ("harm beyond 0.55", SuperiorityDesign::above(0.55), 1.5, 0.5, 2_500.0),
         ("safety within 0.55", SuperiorityDesign::below(0.55), 1.0, 0.5, 2_500.0),
         ("safety within 0.55", SuperiorityDesign::below(0.55), 1.0, 0.01, 40_000.0),
     ] {
-        let claim = format!("superiority, {name}, x{factor}, split {split}, intervals of 500");
+        let claim = format!("superiority, {name}, x{factor}, split {split}, intervals of 100");
         delays(&claim, runs(500, 20_000), at_most, |random| {
             let mut process = SuperiorityProcess::new(design.clone()).unwrap();
-            let mean = Arms { baseline: 500.0 * (1.0 - split), canary: 500.0 * split };
+            let mean = Arms { baseline: 100.0 * (1.0 - split), canary: 100.0 * split };
             let median = Arms { baseline: 1.0, canary: factor };
-            500 * (1..)
+            100 * (1..)
                 .find(|_| {
                     process.update(interval(median, mean, random).as_ref()).unwrap();
                     rejects(&process)
