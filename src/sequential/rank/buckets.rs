@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bets::Bets;
-use super::wealth::Wealth;
+use super::wealth::{Wealth, lanes};
 use crate::arm::{Arm, Arms};
 use crate::error::{Error, ErrorKind};
 use crate::evidence::{EValue, Guarantee, PValue};
@@ -169,7 +169,7 @@ impl BucketRankProcess {
         let design = BucketRankDesign { edges: empty.edges().to_vec(), bets: design.bets };
         Ok(BucketRankProcess {
             wealth: Wealth::new(design.bets.shares()),
-            sizes: Wealth::lanes(design.bets.sizes()),
+            sizes: lanes(design.bets.sizes(), 0.0),
             past: Past::new(buckets),
             design,
         })

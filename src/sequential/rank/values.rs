@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bets::Bets;
 use super::buckets::stake;
-use super::wealth::Wealth;
+use super::wealth::{Wealth, lanes};
 use crate::arm::Arm;
 use crate::compare::question::Boundary;
 use crate::error::{Error, ErrorKind};
@@ -187,7 +187,7 @@ impl RankProcess {
         Ok(RankProcess {
             wealth: Wealth::new(design.bets.shares()),
             past: Past { kept: Vec::new(), seen: 0, stride: 1 },
-            sizes: Wealth::lanes(design.bets.sizes()),
+            sizes: lanes(design.bets.sizes(), 0.0),
             design,
         })
     }
