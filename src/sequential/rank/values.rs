@@ -149,14 +149,11 @@ struct Past {
 }
 
 impl Past {
-    /// `2u - 1`, where u is the mid-rank among what is kept; 0 if that is nothing.
+    /// `2u - 1`, where u is the mid-rank among what is kept and the value itself.
     fn score(&self, value: f64) -> f64 {
-        if self.kept.is_empty() {
-            return 0.0;
-        }
         let less = self.kept.partition_point(|kept| *kept < value);
         let equal = self.kept[less..].partition_point(|kept| *kept <= value);
-        (2 * less + equal) as f64 / self.kept.len() as f64 - 1.0
+        (2 * less + equal + 1) as f64 / (self.kept.len() + 1) as f64 - 1.0
     }
 
     fn push(&mut self, value: f64, memory: usize) {
@@ -208,7 +205,8 @@ impl RankProcess {
         Ok(())
     }
 
-    /// The score of a value of an arm if it came next: `2u - 1`, u being its mid-rank among the past; 0 before the first, and for NaN.
+    /// The score of a value of an arm if it came next: `2u - 1`, u being its mid-rank among the past and
+    /// itself; 0 before the first, and for NaN.
     #[must_use]
     pub fn score(&self, arm: Arm, value: f64) -> f64 {
         if value.is_nan() { 0.0 } else { self.past.score(self.moved(arm, value)) }
