@@ -13,7 +13,7 @@
 //! rho makes the bound smallest at the intrinsic time that one names: `rho = v / (2 ln(1/alpha) + ln(1 + 2 ln(1/alpha)))`.
 
 use crate::error::Error;
-use crate::special::binomial::{Binomial, deviance, stirling_error};
+use crate::special::binomial::{deviance, stirling_error};
 use crate::special::normal::ln_normal_sf;
 use crate::special::root::find_zero;
 
@@ -24,7 +24,7 @@ fn best_rho(v: f64, alpha: f64, sides: Sides) -> f64 {
     v / (twice + libm::log1p(twice))
 }
 
-/// Whether a mixture bets on sums above 0 alone, or on either side.
+/// Whether a normal mixture bets on sums above 0 alone, or on either side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sides {
     /// Above 0.
@@ -108,14 +108,14 @@ impl NormalMixture {
     }
 }
 
-/// A beta-binomial mixture.
+/// A beta-binomial mixture, on both sides.
 ///
 /// ```
-/// use serinus::sequential::mixture::{BetaBinomialMixture, Sides};
+/// use serinus::sequential::mixture::BetaBinomialMixture;
 /// // Of 100 values a tenth is to lie above: g = .1, h = .9, v = .09 x 100. Ten more than that do.
-/// let mixture = BetaBinomialMixture::best_at(90.0, 0.05, [0.1, 0.9], Sides::Two)?;
+/// let mixture = BetaBinomialMixture::best_at(90.0, 0.05, [0.1, 0.9])?;
 /// assert!((mixture.ln(10.0, 9.0)? - 1.745_554_174_352).abs() < 1e-11);
-/// assert!((mixture.bound(9.0, 0.05)? - 12.750_735_610_790).abs() < 1e-11);
+/// assert!((mixture.bound(9.0, 0.05)?.unwrap() - 12.750_735_610_790).abs() < 1e-11);
 /// # Ok::<(), serinus::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -125,37 +125,23 @@ pub struct BetaBinomialMixture {
     g: f64,
     h: f64,
     r: f64,
-    sides: Sides,
-    /// ln of the share of the prior that is bet, 0 on two sides.
-    ln_share: f64,
 }
 
 impl BetaBinomialMixture {
     /// For steps from -g to h (in `steps`), with the narrowest bound at intrinsic time `v` and level `alpha`.
     ///
     /// # Errors
-    /// `v` or a step is not positive and finite, or `alpha` not between 0 and 1 (1/2 for one side).
-    pub fn best_at(v: f64, alpha: f64, steps: [f64; 2], sides: Sides) -> Result<BetaBinomialMixture, Error> {
+    /// `v` is not positive and finite, a step is not from 1e-9 to 1e9, or `alpha` is not between 0 and 1.
+    pub fn best_at(v: f64, alpha: f64, steps: [f64; 2]) -> Result<BetaBinomialMixture, Error> {
         let [down, up] = steps;
         if !(1e-9..=1e9).contains(&down) || !(1e-9..=1e9).contains(&up) {
             return Err(Error::value(format!("steps from -{down} to {up} are not within 1e-9 .. 1e9")));
         }
-        let rho = best_rho(check_time(v)?, check_alpha(alpha, sides)?, sides);
+        let rho = best_rho(check_time(v)?, check_alpha(alpha, Sides::Two)?, Sides::Two);
         let unit = down + up;
         let (g, h) = (down / unit, up / unit);
         let r = (rho / (unit * unit) - g * h).max(1e-3 * g * h);
-        let mut mixture = BetaBinomialMixture { unit, g, h, r, sides, ln_share: 0.0 };
-        mixture.ln_share = mixture.ln_below(r / g, r / h);
-        Ok(mixture)
-    }
-
-    /// ln of the share of Beta(a, c) below h, on one side.
-    fn ln_below(&self, a: f64, c: f64) -> f64 {
-        match self.sides {
-            Sides::Two => 0.0,
-            // I_x(a, c) is a binomial tail, of real a and c.
-            Sides::One => Binomial::with_odds(a + c - 1.0, self.h, self.g).ln_upper(a),
-        }
+        Ok(BetaBinomialMixture { unit, g, h, r })
     }
 
     /// ln of the wealth at the sum `s` and the intrinsic time `v`.
@@ -173,26 +159,24 @@ impl BetaBinomialMixture {
     }
 
     fn at(&self, x: f64, y: f64) -> f64 {
-        let (a, c) = (self.r / self.g, self.r / self.h);
-        let two_sided = ln_dirichlet_ratio(&[self.h, self.g], a + c, [x, y].into_iter());
-        two_sided + self.ln_below(a + x, c + y) - self.ln_share
+        ln_dirichlet_ratio(&[self.h, self.g], self.r / (self.g * self.h), [x, y].into_iter())
     }
 
-    /// The sum that is exceeded at intrinsic time `v`, or at any other, with probability `alpha` at most; the largest possible sum where
-    /// even that is not too much.
+    /// The sum that is reached at intrinsic time `v`, or at any other, with probability `alpha` at most; `None` where not even the largest
+    /// possible one, v/g, is too much.
     ///
     /// # Errors
     /// `v` is not finite and at least 0, or `alpha` not between 0 and 1.
-    pub fn bound(&self, v: f64, alpha: f64) -> Result<f64, Error> {
+    pub fn bound(&self, v: f64, alpha: f64) -> Result<Option<f64>, Error> {
         let needed = -libm::log(check_alpha(alpha, Sides::Two)?);
         let v = v / (self.unit * self.unit);
         let (down, up) = (v / self.g, v / self.h);
         if !(v >= 0.0 && (down + up).is_finite()) {
             return Err(Error::value(format!("intrinsic time {v} in units of g + h")));
         }
-        let short = |s: f64| Ok::<f64, Error>(self.at((down - s).max(0.0), up + s) - needed);
-        if short(down)? <= 0.0 {
-            return Ok(down * self.unit);
+        let excess = |s: f64| self.at((down - s).max(0.0), up + s) - needed;
+        if excess(down) < 0.0 {
+            return Ok(None);
         }
         // A little above the bound of the normal mixture, mostly.
         let rho = self.r + self.g * self.h;
@@ -200,10 +184,11 @@ impl BetaBinomialMixture {
         let (mut low, mut high) = (0.0, down);
         for near in [0.9 * guess, 1.3 * guess] {
             if near > low && near < high {
-                if short(near)? <= 0.0 { low = near } else { high = near }
+                if excess(near) <= 0.0 { low = near } else { high = near }
             }
         }
-        Ok(find_zero(low, high, 1e-13 * high, short)? * self.unit)
+        let bound = find_zero(low, high, 1e-13 * high, |s| Ok::<f64, Error>(excess(s)))?;
+        Ok(Some(bound * self.unit))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::mixture::{BetaBinomialMixture, Sides};
+use super::mixture::BetaBinomialMixture;
 use crate::arm::Arms;
 use crate::compare::quantile::{Places, QuantileShift};
 use crate::error::Error;
@@ -63,7 +63,7 @@ impl QuantileSequence {
             return Err(Error::value("at least one value").at("best_at"));
         }
         let v = p * (1.0 - p) * best_at as f64;
-        let mixture = |steps| BetaBinomialMixture::best_at(v, 1.0 - level, steps, Sides::Two);
+        let mixture = |steps| BetaBinomialMixture::best_at(v, 1.0 - level, steps);
         Ok(QuantileSequence { design, above: mixture([p, 1.0 - p])?, below: mixture([1.0 - p, p])? })
     }
 
@@ -78,14 +78,11 @@ impl QuantileSequence {
         let p = self.design.quantile;
         let n = values as f64;
         let alpha = 1.0 - self.design.level;
-        // No values: no bound, and no place.
-        let bound = |mixture: &BetaBinomialMixture| mixture.bound(p * (1.0 - p) * n, alpha).unwrap_or(n);
-        let low = libm::floor(n * p - bound(&self.below) + 1.0);
-        let high = libm::ceil(n * p + bound(&self.above));
-        Places {
-            low: (low >= 1.0 && low <= n).then_some(low as u64),
-            high: (high >= 1.0 && high <= n).then_some(high as u64),
-        }
+        let bound = |mixture: &BetaBinomialMixture| mixture.bound(p * (1.0 - p) * n, alpha).ok().flatten();
+        let low = bound(&self.below).map(|bound| libm::floor(n * p - bound + 1.0));
+        let high = bound(&self.above).map(|bound| libm::ceil(n * p + bound));
+        let place = |place: Option<f64>| place.filter(|k| *k >= 1.0 && *k <= n).map(|k| k as u64);
+        Places { low: place(low), high: place(high) }
     }
 
     /// The limits, of all values so far.

@@ -163,7 +163,7 @@ fn runs(few: usize, many: usize) -> usize {
     if std::env::var("SERINUS_CALIBRATION").is_ok_and(|value| value == "full") { many } else { few }
 }
 
-/// The two-sided mixture of the literature takes 3,745 and 17,002.
+/// The two-sided mixture of the literature takes 3,745 and 17,002. In full: 2,705 +- 20 and 13,632 +- 106 in buckets.
 #[test]
 fn longer_latency_is_found_early() {
     for (split, factor, at_most) in [(0.5, 1.1, 3_900.0), (0.01, 1.25, 17_500.0)] {

@@ -191,6 +191,9 @@ impl<'a> Case<'a> {
             "" if self.text("method").starts_with("GrowthBook") && self.param("difference") == "relative" => {
                 "GrowthBook sequential two-sided, relative"
             }
+            "" if self.text("method") == "beta_binomial_log_mixture" && self.param("one_sided") == true => {
+                "beta_binomial_log_mixture, one-sided"
+            }
             "" => self.text("method"),
             test => test,
         }

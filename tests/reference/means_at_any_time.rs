@@ -67,14 +67,17 @@ fn normal_bound(case: &Case) -> Verdict {
 }
 
 fn beta_binomial(case: &Case) -> Verdict {
+    if sides(case) == Sides::One {
+        return Ok(Outcome::NotBuilt);
+    }
     let steps = [param(case, "g")?, param(case, "h")?];
-    let mixture =
-        BetaBinomialMixture::best_at(param(case, "v_opt")?, param(case, "alpha_opt")?, steps, sides(case))
-            .map_err(text)?;
+    let mixture = BetaBinomialMixture::best_at(param(case, "v_opt")?, param(case, "alpha_opt")?, steps).map_err(text)?;
     let v = input(case, "v")?;
     let found = mixture.ln(input(case, "s")?, v).map_err(text)?;
     close("ln e", found, output(case, "log_e")?, CONFSEQ, 1.0)?;
-    same("bound", mixture.bound(v, 0.05).map_err(text)?, output(case, "bound_05")?, CONFSEQ)?;
+    // confseq gives the largest sum where none is too much.
+    let bound = mixture.bound(v, 0.05).map_err(text)?.unwrap_or(v / steps[0]);
+    same("bound", bound, output(case, "bound_05")?, CONFSEQ)?;
     Ok(Outcome::Agrees)
 }
 

@@ -115,11 +115,4 @@ impl Bets {
     pub fn shares(&self) -> &[f64] {
         &self.shares
     }
-
-    /// Whether they are on larger values alone, or on smaller ones alone.
-    #[must_use]
-    pub fn one_sided(&self) -> bool {
-        let larger = self.sizes.iter().filter(|size| **size > 0.0).count();
-        larger == 0 || larger == self.sizes.len()
-    }
 }

@@ -30,6 +30,13 @@ pub struct BucketRankDesign {
 /// predictable score is; edges that separate nothing find nothing. A value costs some 15 ns, with either number of bets; the state is one
 /// count and one score a bucket and one number a bet.
 ///
+/// With [`Bets::above`] the null hypothesis is that the canary's values are stochastically no larger, with [`Bets::either`] that the arms
+/// are alike. It takes requests for independent: where they are not, the guard is a [`SignFlip`](crate::sequential::SignFlip) of the
+/// [`contribution`](BucketRankProcess::contribution)s.
+///
+/// Lognormal latency of sigma 1 that is 10 % longer is found (p = .05, 31 edges a factor of 1.25 apart) after a median of 2,700 requests
+/// at an even split, one that is 25 % longer at a split of 1 % after 13,600 (20,000 runs each).
+///
 /// There is no `merge`: a score depends on what came before. Evidence of shards that were kept apart is multiplied.
 ///
 /// ```
@@ -198,6 +205,10 @@ impl BucketRankProcess {
     /// what came before the interval, so that the first one bets nothing. An interval without values of one of the arms bets nothing
     /// either; its values join the past.
     ///
+    /// Valid for whatever split each interval has, if its values are independent of each other given both totals, and on average no
+    /// larger in the canary; their distribution may move with time. Values that are balanced by construction (exactly half of them slow,
+    /// every time) vary `n/(n - 1)` times as much as is allowed for.
+    ///
     /// An interval in which the split changed **and** the values moved is to be cut at the change: the arms' values then come from
     /// different moments.
     ///
@@ -228,7 +239,7 @@ impl BucketRankProcess {
     }
 
     /// What an interval says against the past, **before** it is given to [`update_interval`](BucketRankProcess::update_interval): for
-    /// [`SignFlip`](super::SignFlip). Positive where the canary's values are the larger. `None` without values of one of the arms.
+    /// [`SignFlip`](crate::sequential::SignFlip). Positive where the canary's values are the larger. `None` without values of one of the arms.
     ///
     /// # Errors
     /// As `update_interval`.

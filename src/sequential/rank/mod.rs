@@ -5,11 +5,11 @@
 //!
 //! `E = prod (1 + k (A - pi) s)`,
 //!
-//! k being cut to `0.9/max(pi, 1 - pi)`, and the evidence is the mean of several bets. If the arms are alike then A has mean pi whatever the value is, each factor has
-//! mean 1, and `E` is exact: no number of values is too small and no distribution too heavy. A positive k is a bet on larger canary
-//! values; it stays valid, `E[E] <= 1`, under all that makes them smaller (for every increasing score the canary's mean is then no
-//! larger). **Any** score that is known before the value is seen would do, so that ranks among buckets or among a sample of the
-//! past cost power and not validity.
+//! k being cut to `0.9/max(pi, 1 - pi)`, and the evidence is the mean of several bets. If the arms are alike then A has mean pi whatever
+//! the value is, each factor has mean 1, and `E` is exact: no number of values is too small and no distribution too heavy. A positive k
+//! is a bet on larger canary values; it stays valid, `E[E] <= 1`, under all that makes them smaller (the mean of every increasing score is
+//! then no larger in the canary). **Any** increasing score that is known before the value is seen would do, so that ranks among
+//! buckets or among a sample of the past cost power and not validity.
 //!
 //! The best size against a probability of superiority of `1/2 + d` is `6 d`, whatever the split: pi (1 - pi) 2 d over pi (1 - pi)/3.
 //! So one grid of sizes serves a rollout from 1 to 50 %.
@@ -33,12 +33,12 @@
 //! `(1 - k^2 pi (1 - pi))^(-1/2)` (many). Values that move together err on the other side.
 //!
 //! # What it does not survive
-//! Requests that depend on each other **within an arm**: pauses, autocorrelated noise of one arm. At 2,000 requests an interval it rejects
-//! .5 of healthy canaries with pauses and .9 with autocorrelated latency, at .05. The guard is [`SignFlip`](super::SignFlip) on
-//! [`BucketRankProcess::contribution`]; the smaller of both counts.
+//! Requests that depend on each other **within an arm**: pauses of one instance, latency of one arm that wanders. Every request is taken for
+//! news, and a healthy canary is rejected the more often the more requests share one cause. The guard is
+//! [`SignFlip`](crate::sequential::SignFlip) on [`BucketRankProcess::contribution`]; the smaller of both counts.
 //!
-//! Sources: Mann and Whitney 1947; Shin, Ramdas and Rinaldo 2024, *E-detectors*, and Duan, Ramdas and Wasserman 2022, *Interactive
-//! rank testing by betting* (bets on assignments); Waudby-Smith and Ramdas 2024, section 4 (products of bounded bets).
+//! Sources: Mann and Whitney 1947; Duan, Ramdas and Wasserman 2022, *Interactive rank testing by betting* (bets on assignments);
+//! Waudby-Smith and Ramdas 2024, section 4 (products of bounded bets).
 
 mod bets;
 mod buckets;

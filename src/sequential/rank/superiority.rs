@@ -60,9 +60,12 @@ impl SuperiorityDesign {
 /// theta is that of the buckets, and no model of what lies inside them is needed. Edges may differ from interval to interval.
 ///
 /// Exact if the values of an interval are independent, each arm's drawn from one distribution, and theta is within the null hypothesis in
-/// every interval; distributions may drift from one interval to the next, and the split with them. Without a margin
-/// [`BucketRankProcess`](super::BucketRankProcess) finds the same difference earlier. An interval without values of one of the arms says
-/// nothing.
+/// every interval; distributions may drift from one interval to the next, and the split with them. An interval without values of one of
+/// the arms says nothing. A larger canary value is never less evidence of superiority above a boundary from 0.45 to 0.55.
+///
+/// Without a margin [`BucketRankProcess`](super::BucketRankProcess) finds the same difference earlier: lognormal latency of sigma 1 that is
+/// 10 % longer after 2,700 requests at an even split, with this process against 0.5 after 5,400. Equal arms are shown to be below
+/// 0.55 after 1,600 (medians, p = .05).
 ///
 /// ```
 /// use serinus::{Arms, telemetry::Histogram};
@@ -72,9 +75,14 @@ impl SuperiorityDesign {
 /// let canary = Histogram::new(edges, vec![390, 305, 203, 102])?; // theta = 0.50505
 /// let mut safety = SuperiorityProcess::new(SuperiorityDesign::below(0.55))?;
 /// safety.update(Arms { baseline: &baseline, canary: &canary })?;
+<<<<<<< HEAD
 /// safety.update(Arms { baseline: &baseline, canary: &canary })?;
 /// assert!((safety.estimate().unwrap() - 0.50505).abs() < 1e-12);
 /// assert!(safety.p_value().value() < 0.05); // shown: less than 0.55
+=======
+/// assert!((safety.estimate().unwrap() - 0.50505).abs() < 1e-12);
+/// assert!((safety.e_value().ln() - 3.766_956_193_988).abs() < 1e-9); // beyond ln 20: less than 0.55 is shown
+>>>>>>> ranks
 /// # Ok::<(), serinus::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

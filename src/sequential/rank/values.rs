@@ -76,10 +76,15 @@ impl RankDesign {
 /// Evidence that the canary's raw values are larger (or smaller) than the baseline's: the anytime Mann-Whitney test.
 ///
 /// Each value is ranked among the earlier ones of both arms. Exact at every sample size, for every distribution, with ties and
-/// infinities; invariant under increasing transformations of all values. Lognormal latency of sigma 1 that is 10 % longer is found
-/// after a median of 2,900 requests at an even split, 25 % longer at a split of 1 % after 15,000.
+/// infinities; invariant under increasing transformations of all values. With [`Bets::above`] the null hypothesis is that the canary's values
+/// are stochastically no larger than the baseline's (moved to the boundary), with [`Bets::either`] that they are alike.
 ///
-/// The order of values matters, and there is no `merge`. Where all values since the last look come at once, in no known
+/// Lognormal latency of sigma 1 that is 10 % longer is found (p = .05) after a median of 2,700 requests at an even split, one that is
+/// 25 % longer at a split of 1 % after 13,400 (20,000 runs each). It takes requests for independent: bursts and pauses of one arm
+/// look like a difference.
+///
+/// The larger the latest canary value, the more evidence of larger ones; of an earlier value that need not hold, since later ones are
+/// ranked against it. The order of values matters, and there is no `merge`. Where all values since the last look come at once, in no known
 /// order, [`BucketRankProcess::update_interval`](super::BucketRankProcess::update_interval) is the form to use.
 ///
 /// ```
