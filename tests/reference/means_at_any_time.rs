@@ -71,7 +71,8 @@ fn beta_binomial(case: &Case) -> Verdict {
         return Ok(Outcome::NotBuilt);
     }
     let steps = [param(case, "g")?, param(case, "h")?];
-    let mixture = BetaBinomialMixture::best_at(param(case, "v_opt")?, param(case, "alpha_opt")?, steps).map_err(text)?;
+    let mixture = BetaBinomialMixture::best_at(param(case, "v_opt")?, param(case, "alpha_opt")?, steps)
+        .map_err(text)?;
     let v = input(case, "v")?;
     let found = mixture.ln(input(case, "s")?, v).map_err(text)?;
     close("ln e", found, output(case, "log_e")?, CONFSEQ, 1.0)?;

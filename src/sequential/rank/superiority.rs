@@ -75,14 +75,8 @@ impl SuperiorityDesign {
 /// let canary = Histogram::new(edges, vec![390, 305, 203, 102])?; // theta = 0.50505
 /// let mut safety = SuperiorityProcess::new(SuperiorityDesign::below(0.55))?;
 /// safety.update(Arms { baseline: &baseline, canary: &canary })?;
-<<<<<<< HEAD
-/// safety.update(Arms { baseline: &baseline, canary: &canary })?;
-/// assert!((safety.estimate().unwrap() - 0.50505).abs() < 1e-12);
-/// assert!(safety.p_value().value() < 0.05); // shown: less than 0.55
-=======
 /// assert!((safety.estimate().unwrap() - 0.50505).abs() < 1e-12);
 /// assert!((safety.e_value().ln() - 3.766_956_193_988).abs() < 1e-9); // beyond ln 20: less than 0.55 is shown
->>>>>>> ranks
 /// # Ok::<(), serinus::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
