@@ -344,19 +344,37 @@ fn values_agree_with_the_definition() {
     }
 }
 
+/// With an edge between any two values buckets are values, but that their scores are renewed less often than at every value.
 #[test]
-fn edges_between_all_values_change_nothing() {
-    let stream = stream(3000, 0.3, 2.0, 5);
-    let mut raw = values(Bets::either());
-    let edges = (-20..20).map(|k| f64::from(k) / 2.0 + 0.25).collect();
-    let mut bucketed = BucketRankProcess::new(BucketRankDesign { edges, bets: Bets::either() }).unwrap();
-    for (split, arm, value) in stream {
-        raw.update(split, arm, value).unwrap();
-        bucketed.update(split, arm, value).unwrap();
-        assert_eq!(raw.e_value(), bucketed.e_value());
-        assert_eq!(raw.p_value(), bucketed.p_value());
+fn buckets_agree_with_values_between_renewals() {
+    for halves in [20, 80] {
+        let edges: Vec<f64> = (-halves..halves).map(|k| f64::from(k) / 2.0 + 0.25).collect();
+        let bets = one(0.7);
+        let mut raw = values(bets.clone());
+        let mut bucketed = BucketRankProcess::new(BucketRankDesign { edges, bets }).unwrap();
+        let (mut past, mut scored, mut due, mut ln_e) = (Vec::new(), Vec::new(), 1, 0.0);
+        for (i, (split, arm, value)) in stream(3000, 0.3, 2.0, 5).into_iter().enumerate() {
+            let count = |is: &dyn Fn(f64) -> bool| scored.iter().filter(|v| is(**v)).count() as f64;
+            let (less, equal) = (count(&|v| v < value), count(&|v| v == value));
+            let score =
+                if scored.is_empty() { 0.0 } else { (2.0 * less + equal) / scored.len() as f64 - 1.0 };
+            let assigned = if arm == Arm::Canary { 1.0 } else { 0.0 };
+            ln_e += (0.7 * (assigned - split.canary()) * score).ln_1p();
+            past.push(value);
+            if past.len() == due {
+                scored.clone_from(&past);
+                due = past.len() + past.len() / 64 + 1;
+            }
+            raw.update(split, arm, value).unwrap();
+            bucketed.update(split, arm, value).unwrap();
+            close(bucketed.e_value().ln(), ln_e, REORDERED, "ln e");
+            if i < 64 {
+                assert_eq!((raw.e_value(), raw.p_value()), (bucketed.e_value(), bucketed.p_value()));
+            }
+        }
+        let [raw, bucketed] = [raw.e_value().ln(), bucketed.e_value().ln()];
+        assert!(bucketed > 3.0 && (bucketed / raw - 1.0).abs() < 0.05, "{raw} {bucketed}");
     }
-    assert!(raw.e_value().ln() > 3.0, "{:?}", raw.e_value());
 }
 
 #[test]
@@ -799,8 +817,13 @@ fn states_of_no_run_are_refused() {
     refuses(
         &bucketed,
         &[
-            ("/counts", json!([1, 2])),
-            ("/counts/0", json!(u64::MAX)),
+            ("/past/counts", json!([1, 2])),
+            ("/past/counts/0", json!(u64::MAX)),
+            ("/past/total", json!(19)),
+            ("/past/scores/0", json!("-1.5")),
+            ("/past/scores/0", json!("0.9")),
+            ("/past/due", json!(20)),
+            ("/past/due", json!(22)),
             ("/design/edges/0", json!("7")),
             ("/design/bets", json!({"sizes": ["0.5"], "shares": ["1.0"]})),
         ],

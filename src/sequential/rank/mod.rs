@@ -3,9 +3,9 @@
 //! Let u be the mid-rank of a value among all **earlier** values of both arms, as a share from 0 to 1, `s = 2u - 1` its score, A = 1
 //! if it came from the canary, and pi the canary's share of the traffic at that moment. A bet of size k is
 //!
-//! `E = prod (1 + k (A - pi) s)`, `|k| max(pi, 1 - pi) <= 0.9`,
+//! `E = prod (1 + k (A - pi) s)`,
 //!
-//! and the evidence is the mean of several bets. If the arms are alike then A has mean pi whatever the value is, each factor has
+//! k being cut to `0.9/max(pi, 1 - pi)`, and the evidence is the mean of several bets. If the arms are alike then A has mean pi whatever the value is, each factor has
 //! mean 1, and `E` is exact: no number of values is too small and no distribution too heavy. A positive k is a bet on larger canary
 //! values; it stays valid, `E[E] <= 1`, under all that makes them smaller (for every increasing score the canary's mean is then no
 //! larger). **Any** score that is known before the value is seen would do, so that ranks among buckets or among a sample of the

@@ -10,10 +10,7 @@ use crate::evidence::{EValue, PValue};
 use crate::sequential::process::{text, texts};
 use core::f64::consts::LN_2;
 
-/// No bet may lose more than this share of itself at one value.
-pub(super) const MOST_AT_RISK: f64 = 0.9;
-
-/// Products are added up in so many lanes, which the processor does at once.
+/// So many lanes, which the processor does at once.
 const LANES: usize = 4;
 
 /// After so many factors, each from 0.1 to 1.9, powers of two are split off: products are then between 2^-214 and 2^60.
@@ -131,20 +128,12 @@ impl Wealth {
     /// Multiplies each product by `1 + size outcome`, sizes being kept within `most`, where `|most outcome| <= 0.9`.
     #[inline]
     pub(super) fn multiply(&mut self, sizes: &[f64], most: f64, outcome: f64) {
-        let mut sums = [0.0; LANES];
-        let (parts, _) = self.parts.as_chunks_mut::<LANES>();
-        let (scales, _) = self.scales.as_chunks::<LANES>();
-        let (sizes, _) = sizes.as_chunks::<LANES>();
-        for ((parts, scales), sizes) in parts.iter_mut().zip(scales).zip(sizes) {
-            for lane in 0..LANES {
-                let size = sizes[lane];
-                let size = if size < most { size } else { most };
-                let size = if size > -most { size } else { -most };
-                parts[lane] *= 1.0 + size * outcome;
-                sums[lane] += parts[lane] * scales[lane];
-            }
+        for (part, size) in self.parts.iter_mut().zip(sizes) {
+            let size = if *size < most { *size } else { most };
+            let size = if size > -most { size } else { -most };
+            *part *= 1.0 + size * outcome;
         }
-        self.note((sums[0] + sums[1]) + (sums[2] + sums[3]));
+        self.note(self.sum());
         self.factors += 1;
         if self.factors == FACTORS {
             self.split_off();
@@ -181,14 +170,16 @@ impl Wealth {
     }
 
     /// Over `2^top`.
+    #[inline]
     fn sum(&self) -> f64 {
         let mut sums = [0.0; LANES];
-        for (parts, scales) in self.parts.chunks_exact(LANES).zip(self.scales.chunks_exact(LANES)) {
+        let (parts, scales) = (self.parts.as_chunks::<LANES>().0, self.scales.as_chunks::<LANES>().0);
+        for (parts, scales) in parts.iter().zip(scales) {
             for lane in 0..LANES {
                 sums[lane] += parts[lane] * scales[lane];
             }
         }
-        (sums[0] + sums[1]) + (sums[2] + sums[3])
+        sums[0] + sums[1]
     }
 
     fn peak_ln(&self) -> f64 {
