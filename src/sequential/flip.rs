@@ -94,7 +94,7 @@ impl FlipDesign {
 /// use serinus::sequential::{Contribution, FlipDesign, Process, SignFlip};
 /// let mut flip = SignFlip::new(FlipDesign { information: 1.0, first: 1, ..FlipDesign::HARM })?;
 /// flip.update(Contribution { excess: 2.0, variance: 4.0, own: 4.0 })?; // z = 2/sqrt(4): a mean of 2/(1 + exp(-2 lambda))
-/// assert!((flip.e_value().value() - 1.524_763_107_7).abs() < 1e-9);
+/// assert!((flip.e_value().value() - 1.608_164_388_9).abs() < 1e-9);
 /// # Ok::<(), serinus::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -28,7 +28,7 @@ use crate::telemetry::Counts;
 /// ```
 /// use serinus::{Arms, sequential::{OddsProcess, Process, RateDesign}, telemetry::Counts};
 /// let mut process = OddsProcess::new(RateDesign::evenly(1.0, vec![2.0]))?;
-/// process.update(Arms { baseline: Counts::new(1, 3)?, canary: Counts::new(2, 3)? })?;
+/// process.update(Arms { baseline: Counts::new(1, 3)?, canary: Counts::new(2, 3)? });
 /// // x = 0..3 of C(6, 3) = 20: 1, 9, 9, 1, so 9 x 4/(1 + 18 + 36 + 8) against 9/20
 /// assert!((process.e_value().value() - (36.0 / 63.0) / (9.0 / 20.0)).abs() < 1e-12);
 /// # Ok::<(), serinus::Error>(())

@@ -32,8 +32,9 @@ use crate::special::sum::ln_sum_exp;
 pub(super) const FACTORS: [(f64, f64); 8] =
     [(1.1, 2.0), (1.25, 3.0), (1.5, 4.0), (2.0, 4.0), (3.0, 3.0), (4.0, 2.0), (6.0, 2.0), (10.0, 1.0)];
 
-/// How much is on a ratio of 1 where that is beyond the null: twice as much as on all others. It is what most canaries are.
-pub(super) const UNCHANGED: f64 = 42.0;
+/// How much is on a ratio of 1 where that is beyond the null: three times as much as on all others, since it is
+/// what most canaries are.
+pub(super) const UNCHANGED: f64 = 63.0;
 
 /// Ratios beyond this, or below its inverse, are not told from infinite ones.
 const LARGEST: f64 = 1e9;
@@ -57,14 +58,14 @@ pub struct RateDesign {
 }
 
 impl RateDesign {
-    /// Evidence that the ratio is above `null`: bets on 1.1, 1.25, 1.5, 2, 3, 4, 6 and 10 times it, and two thirds of all on a ratio of 1
+    /// Evidence that the ratio is above `null`: bets on 1.1, 1.25, 1.5, 2, 3, 4, 6 and 10 times it, and three quarters of all on a ratio of 1
     /// if that is above it.
     #[must_use]
     pub fn above(null: f64) -> RateDesign {
         RateDesign::of(null, FACTORS.map(|(factor, share)| (null * factor, share)), null < 1.0)
     }
 
-    /// Evidence that the ratio is below `null`: bets on it over the same factors, and two thirds of all on a ratio of 1 if that is
+    /// Evidence that the ratio is below `null`: bets on it over the same factors, and three quarters of all on a ratio of 1 if that is
     /// below it.
     #[must_use]
     pub fn below(null: f64) -> RateDesign {

@@ -60,11 +60,12 @@ fn delays_of_doubled_errors() {
 
 #[test]
 fn delays_of_a_promotion() {
-    // Within 10 % of 4,496, 38,718, 67,709 for a margin of 2, and of 13,614, 129,744, 266,270 for 1.5.
+    // Within 10 % of 4,496 and 38,718 for a margin of 2, and of 13,614, 129,744 and 266,270 for 1.5. At a canary of 1 % and a margin of 2 the
+    // bet on 1 alone, the best for a ratio of 1, takes 78,900: a tenth less than that was recorded once, of 400 runs.
     for (margin, split, p, goal, runs) in [
         (2.0, 0.5, 0.01, 4_945.0, 40_000),
         (2.0, 0.5, 0.001, 42_589.0, 40_000),
-        (2.0, 0.01, 0.01, 74_479.0, 20_000),
+        (2.0, 0.01, 0.01, 82_800.0, 20_000),
         (1.5, 0.5, 0.01, 14_975.0, 20_000),
         (1.5, 0.5, 0.001, 142_718.0, 20_000),
         (1.5, 0.01, 0.01, 292_897.0, 20_000),
