@@ -7,7 +7,9 @@ use std::hint::black_box;
 
 use nexus_stats_detection::estimation::{Decision as Theirs, SprtBernoulli};
 use serinus::sequential::sprt::{Bernoulli, Decision, Design, ErrorRates, Sprt, Stopping};
-use serinus::sequential::{Process, RateDesign, RateInterval, RateProcess, Split, SplitDesign, SplitProcess, Stage};
+use serinus::sequential::{
+    Process, RateDesign, RateInterval, RateProcess, Split, SplitDesign, SplitProcess, Stage,
+};
 use serinus::{Arms, Tolerance};
 
 use crate::timing::measure;
@@ -36,8 +38,14 @@ pub fn time(program: &str, kind: &str, sets: &Sets) -> Result<(f64, Answer)> {
 }
 
 /// One call takes a set of looks that are made ready untimed.
-fn looked_at<L>(sets: &Sets, look: impl Fn(f64, f64) -> Result<L>, call: impl Fn(&[L]) -> Answer) -> Result<(f64, Answer)> {
-    let looks = |(canary, baseline): &(Vec<f64>, Vec<f64>)| canary.iter().zip(baseline).map(|(c, b)| look(*c, *b)).collect();
+fn looked_at<L>(
+    sets: &Sets,
+    look: impl Fn(f64, f64) -> Result<L>,
+    call: impl Fn(&[L]) -> Answer,
+) -> Result<(f64, Answer)> {
+    let looks = |(canary, baseline): &(Vec<f64>, Vec<f64>)| {
+        canary.iter().zip(baseline).map(|(c, b)| look(*c, *b)).collect()
+    };
     let ready = sets.iter().map(looks).collect::<Result<Vec<Vec<L>>>>()?;
     Ok(measure(ready.len(), 64, |i| i, |i: usize| call(&ready[i])))
 }
@@ -71,7 +79,8 @@ fn ours(sets: &Sets) -> Result<(f64, Answer)> {
 }
 
 fn nexus(sets: &Sets) -> Result<(f64, Answer)> {
-    let fresh = SprtBernoulli::builder().null_rate(SHARES[0]).alt_rate(SHARES[1]).alpha(ERROR).beta(ERROR).build();
+    let fresh =
+        SprtBernoulli::builder().null_rate(SHARES[0]).alt_rate(SHARES[1]).alpha(ERROR).beta(ERROR).build();
     let fresh = fresh.map_err(|error| format!("{error:?}"))?;
     looked_at(sets, bad, |trials| {
         let (mut test, mut decided) = (fresh.clone(), [0, 0]);
@@ -91,7 +100,8 @@ fn nexus(sets: &Sets) -> Result<(f64, Answer)> {
 
 fn split(sets: &Sets) -> Result<(f64, Answer)> {
     let tolerance = Tolerance::new(0.05)?;
-    let fresh = SplitProcess::new(SplitDesign { planned: vec![0.5, 0.5], concentration: CONCENTRATION, tolerance })?;
+    let fresh =
+        SplitProcess::new(SplitDesign { planned: vec![0.5, 0.5], concentration: CONCENTRATION, tolerance })?;
     let users = |canary: f64, baseline: f64| Ok([baseline as u64, canary as u64]);
     looked_at(sets, users, |looks| {
         let mut split = fresh.clone();
