@@ -48,7 +48,8 @@ fn time(program: &str, kind: &str, sizes: [&str; 2], paths: [&str; 2]) -> Result
     let sets: Vec<(Vec<f64>, Vec<f64>)> = canary.into_iter().zip(baseline).collect();
     let (seconds, answer) = match kind {
         "sort" => sorts::time(program, &sets)?,
-        "sprt" | "split" | "events" | "events_interval" => sequential::time(program, kind, &sets)?,
+        "sprt" | "split" | "events" | "events_interval" | "normal" | "normal_bound" | "beta_binomial" | "quantile_bound"
+        | "means_at_any_time" => sequential::time(program, kind, &sets)?,
         _ => tests::time(program, kind, &sets)?,
     };
     println!("seconds {seconds:?}");
