@@ -44,7 +44,7 @@ pub struct QuantileShift {
 
 impl QuantileShift {
     /// All that two intervals allow, which hold together with `level`.
-    pub(super) fn between(quantile: f64, arms: Arms<Interval>, level: f64) -> QuantileShift {
+    pub(crate) fn between(quantile: f64, arms: Arms<Interval>, level: f64) -> QuantileShift {
         let Arms { baseline, canary } = arms;
         let both = |a: Option<f64>, b: Option<f64>, f: fn(f64, f64) -> f64| {
             a.zip(b).map_or(f64::NAN, |(a, b)| f(a, b))
@@ -106,9 +106,9 @@ pub(super) fn place_of(n: u64, quantile: f64) -> Result<u64, Error> {
 
 /// The places of a quantile's limits among the values, smallest first, from 1; `None` where there is no such place.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Places {
-    pub(super) low: Option<u64>,
-    pub(super) high: Option<u64>,
+pub(crate) struct Places {
+    pub(crate) low: Option<u64>,
+    pub(crate) high: Option<u64>,
 }
 
 impl Places {
@@ -148,13 +148,13 @@ impl Places {
     }
 
     /// The values at these places.
-    pub(super) fn of_samples(self, samples: &Samples, level: f64) -> Interval {
+    pub(crate) fn of_samples(self, samples: &Samples, level: f64) -> Interval {
         let at = |place: Option<u64>| place.and_then(|place| samples.at(place)).unwrap_or(f64::NAN);
         Interval::new(at(self.low), at(self.high), level)
     }
 
     /// The lower and the upper edge of the buckets that hold these places.
-    pub(super) fn of_histogram(self, histogram: &Histogram, level: f64) -> Interval {
+    pub(crate) fn of_histogram(self, histogram: &Histogram, level: f64) -> Interval {
         let bucket = |place: Option<u64>| place.and_then(|place| histogram.bucket_of(place));
         let low = bucket(self.low).and_then(|k| histogram.lower(k));
         let high = bucket(self.high).and_then(|k| histogram.edges().get(k).copied());

@@ -17,6 +17,9 @@
 //! | [`OddsProcess`] | is the odds ratio beyond one? | Fisher 1935; Ville 1939 |
 //! | [`SignFlip`] | do blocks of intervals lean to one side, whatever is clustered within them? | de la Pena 1999; Ramdas and others 2022 |
 //! | [`SeriesProcess`] | does a gauge of the canary lie beyond the margin? | as `SignFlip` |
+//! | [`QuantileSequence`] | within which limits does a quantile lie, always? | Howard and Ramdas 2022 |
+//! | [`MeanProcess`], asymptotic | is a mean, or a ratio of sums, beyond the margin? | Waudby-Smith and others 2024 |
+//! | [`mixture`] | what those two stand on | Howard and others 2021 |
 //! | [`SplitProcess`] | are users split between the cohorts as planned? | Lindon and Malek 2022 |
 //! | [`weighted_mean`], [`closed_testing`], [`e_benjamini_hochberg`] | of several metrics: is something wrong, and which? | Vovk and Wang 2021; Wang and Ramdas 2022 |
 //! | [`Sprt`](sprt::Sprt), [`TwoSided`](sprt::TwoSided) | which of two stated shares, rates, means, or ratios of rates is it? | Wald 1945 |
@@ -30,8 +33,11 @@ mod combine;
 mod counts;
 mod difference;
 mod flip;
+mod mean;
+pub mod mixture;
 mod odds;
 mod process;
+mod quantile;
 mod rank;
 mod rate;
 mod rate_interval;
@@ -45,8 +51,10 @@ pub use combine::{Member, closed_testing, e_benjamini_hochberg, weighted_mean};
 pub use counts::{BetsOn, Claim, CountDesign, CountProcess, Speaker};
 pub use difference::{Beyond, DifferenceDesign, DifferenceProcess};
 pub use flip::{Contribution, FlipDesign, FlipScale, SignFlip};
+pub use mean::{MeanDesign, MeanProcess};
 pub use odds::OddsProcess;
 pub use process::Process;
+pub use quantile::{QuantileDesign, QuantileSequence};
 pub use rank::{
     Bets, BucketRankDesign, BucketRankProcess, HistogramDesign, HistogramProcess, RankContribution,
     RankDesign, RankProcess, SuperiorityDesign, SuperiorityProcess,

@@ -5,16 +5,14 @@
 //!
 //! `E = B(k rho + n) / (B(k rho) prod rho_i^{n_i})`, B the multivariate beta function
 //!
-//! (Lindon and Malek 2022, section 2). Under the plan it is a martingale, exact for every number of users. With `A = k rho`, `T = A + n` it is
-//! computed as `sum D(T_i, T rho_i) - sum ln(T_i/A_i)/2 + ln(T/k)/2 + sum (d(T_i) - d(A_i)) - d(T) + d(k)`, `D(x, m) = x ln(x/m) + m - x` and d the error of
-//! Stirling's formula (Loader 2000): nothing large cancels, with 10^12 users as with ten.
+//! (Lindon and Malek 2022, section 2). Under the plan it is a martingale, exact for every number of users.
 
 use serde::{Deserialize, Serialize};
 
+use super::mixture::ln_dirichlet_ratio;
 use super::process::{Process, Running, Schema, text, texts};
 use crate::error::{Error, ErrorKind};
 use crate::evidence::{EValue, Guarantee, PValue, Tolerance};
-use crate::special::binomial::{deviance, stirling_error};
 use crate::telemetry::MAX_COUNT;
 
 /// How users are to be split.
@@ -72,12 +70,9 @@ pub struct SplitProcess {
     design: SplitDesign,
     counts: Vec<u64>,
     evidence: Running,
-    /// Of the plan: shares, and A.
+    /// Of the plan; they add up to 1.
     #[serde(skip)]
     shares: Vec<f64>,
-    /// What of ln E does not depend on the counts.
-    #[serde(skip)]
-    constant: f64,
 }
 
 #[derive(Deserialize)]
@@ -126,11 +121,8 @@ impl SplitProcess {
         }
         let all: f64 = design.planned.iter().sum();
         let shares: Vec<f64> = design.planned.iter().map(|share| share / all).collect();
-        let k = design.concentration;
-        let of_share = |share: &f64| 0.5 * libm::log(k * share) - stirling_error(k * share);
-        let constant = shares.iter().map(of_share).sum::<f64>() - 0.5 * libm::log(k) + stirling_error(k);
         let counts = vec![0; shares.len()];
-        Ok(SplitProcess { schema: Schema, design, counts, evidence: Running::START, shares, constant })
+        Ok(SplitProcess { schema: Schema, design, counts, evidence: Running::START, shares })
     }
 
     /// More users of each cohort, in the order of the plan.
@@ -186,14 +178,8 @@ impl SplitProcess {
     }
 
     fn ln_e(&self) -> f64 {
-        let k = self.design.concentration;
-        let all = k + sum(&self.counts) as f64;
-        let of_cohort = |(count, share): (&u64, &f64)| {
-            let with_prior = k * share + *count as f64;
-            deviance(with_prior, all * share, 0.0) - 0.5 * libm::log(with_prior) + stirling_error(with_prior)
-        };
-        let cohorts: f64 = self.counts.iter().zip(&self.shares).map(of_cohort).sum();
-        cohorts + self.constant + 0.5 * libm::log(all) - stirling_error(all)
+        let counts = self.counts.iter().map(|count| *count as f64);
+        ln_dirichlet_ratio(&self.shares, self.design.concentration, counts)
     }
 }
 

@@ -188,6 +188,9 @@ impl<'a> Case<'a> {
             // Another statistic under the same name.
             "anderson_ksamp" if self.param("variant") == "right" => "anderson_ksamp, variant right",
             "" if self.case.get("kind").is_some() => self.text("kind"),
+            "" if self.text("method").starts_with("GrowthBook") && self.param("difference") == "relative" => {
+                "GrowthBook sequential two-sided, relative"
+            }
             "" => self.text("method"),
             test => test,
         }

@@ -22,7 +22,7 @@ impl Stream {
     }
 }
 
-/// The mixture is ours. Newton steps in its place are not built, since they find +10 % half as late again; what they say is worked out
+/// The mid-rank is that among the past and the value itself; the first value bets nothing. The mixture is ours. Newton steps in its place are not built, since they find +10 % half as late again; what they say is worked out
 /// here from our scores, and so checks these.
 fn ranks(case: &Case) -> Verdict {
     let given = |value| number(value).ok_or("no number");

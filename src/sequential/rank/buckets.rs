@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bets::Bets;
-use super::wealth::Wealth;
+use super::wealth::{Wealth, lanes};
 use crate::arm::{Arm, Arms};
 use crate::error::{Error, ErrorKind};
 use crate::evidence::{EValue, Guarantee, PValue};
@@ -25,7 +25,7 @@ pub struct BucketRankDesign {
 /// Evidence that the canary's values are larger (or smaller) than the baseline's, from values in buckets: the anytime Mann-Whitney test
 /// in bounded memory.
 ///
-/// A value's score is the mid-rank of its bucket in the histogram of the earlier values of both arms. Scores are renewed whenever these
+/// A value's score is the mid-rank of its bucket in the histogram of the earlier values of both arms and its own. Scores are renewed whenever these
 /// have become more by a 64th (so after each of the first 64), and for an interval always. Exact for any edges, since any
 /// predictable score is; edges that separate nothing find nothing. A value costs some 15 ns, with either number of bets; the state is one
 /// count and one score a bucket and one number a bet.
@@ -38,13 +38,13 @@ pub struct BucketRankDesign {
 /// let edges = vec![0.1, 0.2];
 /// let mut ranks = BucketRankProcess::new(BucketRankDesign { edges: edges.clone(), bets: Bets::new(vec![0.5], vec![1.0])? })?;
 /// ranks.update(Split::EVEN, Arm::Baseline, 0.05)?; // nothing to be compared with: no bet
-/// ranks.update(Split::EVEN, Arm::Canary, 0.15)?; // above all: the score is 1
-/// assert!((ranks.e_value().value() - 1.25).abs() < 1e-15); // 1 + 0.5 * (1 - 0.5) * 1
+/// ranks.update(Split::EVEN, Arm::Canary, 0.15)?; // the second of two: the score is 0.5
+/// assert!((ranks.e_value().value() - 1.125).abs() < 1e-15); // 1 + 0.5 * (1 - 0.5) * 0.5
 ///
-/// // An interval of four values: their scores are those of buckets with 1, 1 and 0 earlier values: -0.5, 0.5 and 1.
+/// // An interval of four values: their scores are those of buckets with 1, 1 and 0 earlier values: -1/3, 1/3 and 2/3.
 /// let histogram = |counts: Vec<u64>| Histogram::new(edges.clone(), counts);
 /// ranks.update_interval(Arms { baseline: &histogram(vec![1, 1, 0])?, canary: &histogram(vec![0, 1, 1])? })?;
-/// let expected: f64 = 1.25 * (1.0 + 0.125) * (1.0 - 0.125) * (1.0 + 0.125) * (1.0 + 0.25);
+/// let expected = 1.125 * (1.0 + 0.25 / 3.0) * (1.0 - 0.25 / 3.0) * (1.0 + 0.25 / 3.0) * (1.0 + 0.5 / 3.0);
 /// assert!((ranks.e_value().value() - expected).abs() < 1e-14);
 /// # Ok::<(), serinus::Error>(())
 /// ```
@@ -169,7 +169,7 @@ impl BucketRankProcess {
         let design = BucketRankDesign { edges: empty.edges().to_vec(), bets: design.bets };
         Ok(BucketRankProcess {
             wealth: Wealth::new(design.bets.shares()),
-            sizes: Wealth::lanes(design.bets.sizes()),
+            sizes: lanes(design.bets.sizes(), 0.0),
             past: Past::new(buckets),
             design,
         })
@@ -275,13 +275,13 @@ impl BucketRankProcess {
     }
 }
 
-/// `2u - 1` of each bucket, where u is its mid-rank among so many values; 0 if there are none.
+/// `2u - 1` of the next value in each bucket, where u is its mid-rank among so many values and itself.
 fn scores(counts: &[u64], total: u64) -> impl Iterator<Item = f64> {
     let mut below = 0;
     counts.iter().map(move |count| {
-        let twice = 2 * below + count;
+        let twice = 2 * below + count + 1;
         below += count;
-        if total == 0 { 0.0 } else { twice as f64 / total as f64 - 1.0 }
+        twice as f64 / (total + 1) as f64 - 1.0
     })
 }
 

@@ -1,6 +1,6 @@
 //! Ranks that may be looked at any time: the Mann-Whitney test as a bet on every value.
 //!
-//! Let u be the mid-rank of a value among all **earlier** values of both arms, as a share from 0 to 1, `s = 2u - 1` its score, A = 1
+//! Let u be the mid-rank of a value among all **earlier** values of both arms and itself, as a share from 0 to 1, `s = 2u - 1` its score, A = 1
 //! if it came from the canary, and pi the canary's share of the traffic at that moment. A bet of size k is
 //!
 //! `E = prod (1 + k (A - pi) s)`,

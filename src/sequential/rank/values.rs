@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bets::Bets;
 use super::buckets::stake;
-use super::wealth::Wealth;
+use super::wealth::{Wealth, lanes};
 use crate::arm::Arm;
 use crate::compare::question::Boundary;
 use crate::error::{Error, ErrorKind};
@@ -149,14 +149,11 @@ struct Past {
 }
 
 impl Past {
-    /// `2u - 1`, where u is the mid-rank among what is kept; 0 if that is nothing.
+    /// `2u - 1`, where u is the mid-rank among what is kept and the value itself.
     fn score(&self, value: f64) -> f64 {
-        if self.kept.is_empty() {
-            return 0.0;
-        }
         let less = self.kept.partition_point(|kept| *kept < value);
         let equal = self.kept[less..].partition_point(|kept| *kept <= value);
-        (2 * less + equal) as f64 / self.kept.len() as f64 - 1.0
+        (2 * less + equal + 1) as f64 / (self.kept.len() + 1) as f64 - 1.0
     }
 
     fn push(&mut self, value: f64, memory: usize) {
@@ -187,7 +184,7 @@ impl RankProcess {
         Ok(RankProcess {
             wealth: Wealth::new(design.bets.shares()),
             past: Past { kept: Vec::new(), seen: 0, stride: 1 },
-            sizes: Wealth::lanes(design.bets.sizes()),
+            sizes: lanes(design.bets.sizes(), 0.0),
             design,
         })
     }
@@ -208,7 +205,8 @@ impl RankProcess {
         Ok(())
     }
 
-    /// The score of a value of an arm if it came next: `2u - 1`, u being its mid-rank among the past; 0 before the first, and for NaN.
+    /// The score of a value of an arm if it came next: `2u - 1`, u being its mid-rank among the past and
+    /// itself; 0 before the first, and for NaN.
     #[must_use]
     pub fn score(&self, arm: Arm, value: f64) -> f64 {
         if value.is_nan() { 0.0 } else { self.past.score(self.moved(arm, value)) }

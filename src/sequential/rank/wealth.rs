@@ -10,8 +10,8 @@ use crate::evidence::{EValue, PValue};
 use crate::sequential::process::{text, texts};
 use core::f64::consts::LN_2;
 
-/// So many lanes, which the processor does at once.
-const LANES: usize = 4;
+/// So many floats every processor of 64 bits multiplies and adds at once.
+const LANES: usize = 2;
 
 /// After so many factors, each from 0.1 to 1.9, powers of two are split off: products are then between 2^-214 and 2^60.
 const FACTORS: u32 = 64;
@@ -83,6 +83,13 @@ impl TryFrom<Saved> for Wealth {
     }
 }
 
+/// Filled up to full lanes.
+pub(super) fn lanes(values: &[f64], filling: f64) -> Vec<f64> {
+    let mut values = values.to_vec();
+    values.resize(values.len().next_multiple_of(LANES), filling);
+    values
+}
+
 /// `2^power`: 0 or infinite where no float holds it.
 fn two_to(power: i64) -> f64 {
     libm::ldexp(1.0, power.clamp(-2000, 2000) as i32)
@@ -118,22 +125,21 @@ impl Wealth {
         self.bets
     }
 
-    /// The sizes in lanes, for [`multiply`](Wealth::multiply).
-    pub(super) fn lanes(sizes: &[f64]) -> Vec<f64> {
-        let mut sizes = sizes.to_vec();
-        sizes.resize(sizes.len().next_multiple_of(LANES), 0.0);
-        sizes
-    }
-
-    /// Multiplies each product by `1 + size outcome`, sizes being kept within `most`, where `|most outcome| <= 0.9`.
+    /// Multiplies each product by `1 + size outcome`, sizes (in [`lanes`]) being kept within `most`, where `|most outcome| <= 0.9`.
     #[inline]
     pub(super) fn multiply(&mut self, sizes: &[f64], most: f64, outcome: f64) {
-        for (part, size) in self.parts.iter_mut().zip(sizes) {
-            let size = if *size < most { *size } else { most };
-            let size = if size > -most { size } else { -most };
-            *part *= 1.0 + size * outcome;
+        let (parts, scales) = (self.parts.as_chunks_mut::<LANES>().0, self.scales.as_chunks::<LANES>().0);
+        let mut sums = [0.0; LANES];
+        for ((parts, scales), sizes) in parts.iter_mut().zip(scales).zip(sizes.as_chunks::<LANES>().0) {
+            let next = [0, 1].map(|lane| {
+                let size = if sizes[lane] < most { sizes[lane] } else { most };
+                let size = if size > -most { size } else { -most };
+                parts[lane] * (1.0 + size * outcome)
+            });
+            *parts = next;
+            sums = [sums[0] + next[0] * scales[0], sums[1] + next[1] * scales[1]];
         }
-        self.note(self.sum());
+        self.note(sums[0] + sums[1]);
         self.factors += 1;
         if self.factors == FACTORS {
             self.split_off();
@@ -170,14 +176,11 @@ impl Wealth {
     }
 
     /// Over `2^top`.
-    #[inline]
     fn sum(&self) -> f64 {
-        let mut sums = [0.0; LANES];
         let (parts, scales) = (self.parts.as_chunks::<LANES>().0, self.scales.as_chunks::<LANES>().0);
+        let mut sums = [0.0; LANES];
         for (parts, scales) in parts.iter().zip(scales) {
-            for lane in 0..LANES {
-                sums[lane] += parts[lane] * scales[lane];
-            }
+            sums = [sums[0] + parts[0] * scales[0], sums[1] + parts[1] * scales[1]];
         }
         sums[0] + sums[1]
     }

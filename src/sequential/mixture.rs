@@ -1,0 +1,245 @@
+//! Mixtures of martingales in closed form: what quantile sequences and asymptotic sequences stand on.
+//!
+//! A sum S of mean 0 that has grown for an intrinsic time v is bet on with every slope at once, the slopes weighed by a distribution
+//! (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021, section 3). The logarithm of the wealth grows with S, and the S at which it
+//! reaches ln(1/alpha) is a bound that S exceeds with probability alpha at most, ever.
+//!
+//! - **Normal** (their proposition 5), for sums that are sub-Gaussian, exactly or in the limit:
+//!   `ln E = ln(rho/(v + rho))/2 + S^2/(2 (v + rho))`; one-sided `ln(4 rho/(v + rho))/2 + S^2/(2 (v + rho)) + ln Phi(S/sqrt(v + rho))`.
+//! - **Beta-binomial** (proposition 7), for sums of steps from -g to h around 0, such as "above the quantile or not": with
+//!   x = v/g - S steps down and y = v/h + S up (in units in which g + h = 1), the ratio of a beta-binomial to a binomial probability,
+//!   `ln E = ln B(A + x, C + y) - ln B(A, C) - x ln h - y ln g`, `A = r/g`, `C = r/h`.
+//!
+//! rho makes the bound smallest at the intrinsic time that one names: `rho = v / (2 ln(1/alpha) + ln(1 + 2 ln(1/alpha)))`.
+
+use crate::error::Error;
+use crate::special::binomial::{Binomial, deviance, stirling_error};
+use crate::special::normal::ln_normal_sf;
+use crate::special::root::find_zero;
+
+/// The rho of a normal mixture whose two-sided bound at `alpha` is about the smallest at intrinsic time `v`.
+fn best_rho(v: f64, alpha: f64, sides: Sides) -> f64 {
+    let alpha = if sides == Sides::One { 2.0 * alpha } else { alpha };
+    let twice = -2.0 * libm::log(alpha);
+    v / (twice + libm::log1p(twice))
+}
+
+/// Whether a mixture bets on sums above 0 alone, or on either side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sides {
+    /// Above 0.
+    One,
+    /// Above and below.
+    Two,
+}
+
+/// A normal mixture.
+///
+/// ```
+/// use serinus::sequential::mixture::{NormalMixture, Sides};
+/// let mixture = NormalMixture::best_at(100.0, 0.05, Sides::Two)?;
+/// assert!((mixture.ln(30.0, 100.0)? - 2.901_375_010_405).abs() < 1e-12);
+/// assert!((mixture.bound(100.0, 0.05)? - 30.352_089_903_763).abs() < 1e-12);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NormalMixture {
+    rho: f64,
+    sides: Sides,
+}
+
+impl NormalMixture {
+    /// With the variance of the slopes 1/rho.
+    ///
+    /// # Errors
+    /// rho is not positive and finite.
+    pub fn new(rho: f64, sides: Sides) -> Result<NormalMixture, Error> {
+        if rho > 0.0 && rho.is_finite() {
+            Ok(NormalMixture { rho, sides })
+        } else {
+            Err(Error::value(format!("rho {rho} is not positive and finite")))
+        }
+    }
+
+    /// With the narrowest bound at intrinsic time `v` and level `alpha`.
+    ///
+    /// # Errors
+    /// `v` is not positive and finite, or `alpha` not between 0 and 1 (1/2 for one side).
+    pub fn best_at(v: f64, alpha: f64, sides: Sides) -> Result<NormalMixture, Error> {
+        NormalMixture::new(best_rho(check_time(v)?, check_alpha(alpha, sides)?, sides), sides)
+    }
+
+    /// ln of the wealth at the sum `s` and the intrinsic time `v`.
+    ///
+    /// # Errors
+    /// `s` is not finite, or `v` is not finite and at least 0.
+    pub fn ln(&self, s: f64, v: f64) -> Result<f64, Error> {
+        if !s.is_finite() || !(v >= 0.0 && v.is_finite()) {
+            return Err(Error::value(format!("sum {s} at intrinsic time {v}")));
+        }
+        Ok(self.at(s / libm::sqrt(v + self.rho), v))
+    }
+
+    /// At `z = s / sqrt(v + rho)`.
+    fn at(&self, z: f64, v: f64) -> f64 {
+        let spread = 0.5 * libm::log(self.rho / (v + self.rho));
+        match self.sides {
+            Sides::Two => spread + 0.5 * z * z,
+            Sides::One => core::f64::consts::LN_2 + spread + 0.5 * z * z + ln_normal_sf(-z),
+        }
+    }
+
+    /// The sum that is exceeded at intrinsic time `v`, or at any other, with probability `alpha` at most.
+    ///
+    /// # Errors
+    /// `v` is not finite and at least 0, or `alpha` not between 0 and 1.
+    pub fn bound(&self, v: f64, alpha: f64) -> Result<f64, Error> {
+        if !(v >= 0.0 && v.is_finite()) {
+            return Err(Error::value(format!("intrinsic time {v}")));
+        }
+        let needed = -libm::log(check_alpha(alpha, Sides::Two)?);
+        let z = libm::sqrt(2.0 * needed + libm::log1p(v / self.rho));
+        let z = match self.sides {
+            Sides::Two => z,
+            // Between it without the factor 2, and it with Phi = 1/2 at 0.
+            Sides::One => find_zero(0.0, z, 1e-15 * z, |z| Ok::<f64, Error>(self.at(z, v) - needed))?,
+        };
+        Ok(z * libm::sqrt(v + self.rho))
+    }
+}
+
+/// A beta-binomial mixture.
+///
+/// ```
+/// use serinus::sequential::mixture::{BetaBinomialMixture, Sides};
+/// // Of 100 values a tenth is to lie above: g = .1, h = .9, v = .09 x 100. Ten more than that do.
+/// let mixture = BetaBinomialMixture::best_at(90.0, 0.05, [0.1, 0.9], Sides::Two)?;
+/// assert!((mixture.ln(10.0, 9.0)? - 1.745_554_174_352).abs() < 1e-11);
+/// assert!((mixture.bound(9.0, 0.05)? - 12.750_735_610_790).abs() < 1e-11);
+/// # Ok::<(), serinus::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BetaBinomialMixture {
+    /// g + h, by which everything is divided.
+    unit: f64,
+    g: f64,
+    h: f64,
+    r: f64,
+    sides: Sides,
+    /// ln of the share of the prior that is bet, 0 on two sides.
+    ln_share: f64,
+}
+
+impl BetaBinomialMixture {
+    /// For steps from -g to h (in `steps`), with the narrowest bound at intrinsic time `v` and level `alpha`.
+    ///
+    /// # Errors
+    /// `v` or a step is not positive and finite, or `alpha` not between 0 and 1 (1/2 for one side).
+    pub fn best_at(v: f64, alpha: f64, steps: [f64; 2], sides: Sides) -> Result<BetaBinomialMixture, Error> {
+        let [down, up] = steps;
+        if !(1e-9..=1e9).contains(&down) || !(1e-9..=1e9).contains(&up) {
+            return Err(Error::value(format!("steps from -{down} to {up} are not within 1e-9 .. 1e9")));
+        }
+        let rho = best_rho(check_time(v)?, check_alpha(alpha, sides)?, sides);
+        let unit = down + up;
+        let (g, h) = (down / unit, up / unit);
+        let r = (rho / (unit * unit) - g * h).max(1e-3 * g * h);
+        let mut mixture = BetaBinomialMixture { unit, g, h, r, sides, ln_share: 0.0 };
+        mixture.ln_share = mixture.ln_below(r / g, r / h);
+        Ok(mixture)
+    }
+
+    /// ln of the share of Beta(a, c) below h, on one side.
+    fn ln_below(&self, a: f64, c: f64) -> f64 {
+        match self.sides {
+            Sides::Two => 0.0,
+            // I_x(a, c) is a binomial tail, of real a and c.
+            Sides::One => Binomial::with_odds(a + c - 1.0, self.h, self.g).ln_upper(a),
+        }
+    }
+
+    /// ln of the wealth at the sum `s` and the intrinsic time `v`.
+    ///
+    /// # Errors
+    /// `v` is not finite and at least 0, or `s` is beyond what `v/(g h)` steps can make: from -v/h to v/g.
+    pub fn ln(&self, s: f64, v: f64) -> Result<f64, Error> {
+        let (s, v) = (s / self.unit, v / (self.unit * self.unit));
+        let (x, y) = (v / self.g - s, v / self.h + s);
+        let rounding = 1e-12 * (x + y);
+        if !(v >= 0.0 && (x + y).is_finite() && x >= -rounding && y >= -rounding) {
+            return Err(Error::value(format!("sum {s} at intrinsic time {v} in units of g + h")));
+        }
+        Ok(self.at(x.max(0.0), y.max(0.0)))
+    }
+
+    fn at(&self, x: f64, y: f64) -> f64 {
+        let (a, c) = (self.r / self.g, self.r / self.h);
+        let two_sided = ln_dirichlet_ratio(&[self.h, self.g], a + c, [x, y].into_iter());
+        two_sided + self.ln_below(a + x, c + y) - self.ln_share
+    }
+
+    /// The sum that is exceeded at intrinsic time `v`, or at any other, with probability `alpha` at most; the largest possible sum where
+    /// even that is not too much.
+    ///
+    /// # Errors
+    /// `v` is not finite and at least 0, or `alpha` not between 0 and 1.
+    pub fn bound(&self, v: f64, alpha: f64) -> Result<f64, Error> {
+        let needed = -libm::log(check_alpha(alpha, Sides::Two)?);
+        let v = v / (self.unit * self.unit);
+        let (down, up) = (v / self.g, v / self.h);
+        if !(v >= 0.0 && (down + up).is_finite()) {
+            return Err(Error::value(format!("intrinsic time {v} in units of g + h")));
+        }
+        let short = |s: f64| Ok::<f64, Error>(self.at((down - s).max(0.0), up + s) - needed);
+        if short(down)? <= 0.0 {
+            return Ok(down * self.unit);
+        }
+        // A little above the bound of the normal mixture, mostly.
+        let rho = self.r + self.g * self.h;
+        let guess = libm::sqrt((v + rho) * (libm::log1p(v / rho) + 2.0 * needed));
+        let (mut low, mut high) = (0.0, down);
+        for near in [0.9 * guess, 1.3 * guess] {
+            if near > low && near < high {
+                if short(near)? <= 0.0 { low = near } else { high = near }
+            }
+        }
+        Ok(find_zero(low, high, 1e-13 * high, short)? * self.unit)
+    }
+}
+
+/// `ln B(k rho + n) - ln B(k rho) - sum n_i ln rho_i`, B the multivariate beta function, for shares rho that add up to 1 and counts n (Lindon
+/// and Malek 2022, section 2): a Dirichlet-multinomial probability over the multinomial one.
+///
+/// With `A = k rho`, `T = A + n` it is computed as `sum D(T_i, T rho_i) - sum ln(T_i/A_i)/2 + ln(T/k)/2 + sum (d(T_i) - d(A_i)) - d(T) + d(k)`,
+/// `D(x, m) = x ln(x/m) + m - x` and d the error of Stirling's formula (Loader 2000): nothing large cancels.
+pub(super) fn ln_dirichlet_ratio(
+    shares: &[f64],
+    concentration: f64,
+    counts: impl Iterator<Item = f64> + Clone,
+) -> f64 {
+    let all = concentration + counts.clone().sum::<f64>();
+    let of = |(share, count): (&f64, f64)| {
+        let (before, after) = (concentration * share, concentration * share + count);
+        deviance(after, all * share, 0.0) - 0.5 * libm::log(after / before) + stirling_error(after)
+            - stirling_error(before)
+    };
+    let each: f64 = shares.iter().zip(counts).map(of).sum();
+    each + 0.5 * libm::log(all / concentration) - stirling_error(all) + stirling_error(concentration)
+}
+
+fn check_time(v: f64) -> Result<f64, Error> {
+    if v > 0.0 && v.is_finite() {
+        Ok(v)
+    } else {
+        Err(Error::value(format!("intrinsic time {v} is not positive and finite")))
+    }
+}
+
+fn check_alpha(alpha: f64, sides: Sides) -> Result<f64, Error> {
+    let most = if sides == Sides::One { 0.5 } else { 1.0 };
+    if alpha > 0.0 && alpha < most {
+        Ok(alpha)
+    } else {
+        Err(Error::value(format!("level {alpha} is not between 0 and {most}")))
+    }
+}
