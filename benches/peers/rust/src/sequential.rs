@@ -6,11 +6,14 @@
 use std::hint::black_box;
 
 use nexus_stats_detection::estimation::{Decision as Theirs, SprtBernoulli};
+use serinus::sequential::mixture::{BetaBinomialMixture, NormalMixture, Sides};
 use serinus::sequential::sprt::{Bernoulli, Decision, Design, ErrorRates, Sprt, Stopping};
 use serinus::sequential::{
-    Process, RateDesign, RateInterval, RateProcess, Split, SplitDesign, SplitProcess, Stage,
+    Claim, MeanDesign, MeanProcess, Process, RateDesign, RateInterval, RateProcess, Split, SplitDesign,
+    SplitProcess, Stage,
 };
-use serinus::{Arms, Tolerance};
+use serinus::telemetry::Moments;
+use serinus::{Arms, Direction, Margin, Tolerance};
 
 use crate::timing::measure;
 use crate::{Answer, Result};
@@ -25,6 +28,10 @@ const ERROR: f64 = 0.05;
 const CONCENTRATION: f64 = 10_000.0;
 /// The canary's share of the traffic.
 const SPLIT: f64 = 0.1;
+/// The mixtures are best after so many trials.
+const BEST_AT: f64 = 500.0;
+const ALPHA: f64 = 0.05;
+const QUANTILE: f64 = 0.95;
 
 pub fn time(program: &str, kind: &str, sets: &Sets) -> Result<(f64, Answer)> {
     match (program, kind) {
@@ -33,6 +40,11 @@ pub fn time(program: &str, kind: &str, sets: &Sets) -> Result<(f64, Answer)> {
         ("serinus", "split") => split(sets),
         ("serinus", "events") => events(sets),
         ("serinus", "events_interval") => events_interval(sets),
+        ("serinus", "normal") => normal(sets),
+        ("serinus", "normal_bound") => normal_bound(sets),
+        ("serinus", "beta_binomial") => beta_binomial(sets),
+        ("serinus", "quantile_bound") => quantile_bound(sets),
+        ("serinus", "means_at_any_time") => means(sets),
         _ => Err(format!("no {kind} by {program}").into()),
     }
 }
@@ -144,5 +156,90 @@ fn events_interval(sets: &Sets) -> Result<(f64, Answer)> {
         }
         let effect = ratio.effect(LEVEL).expect("a level");
         vec![("ratio", effect.estimate.unwrap_or(f64::NAN))]
+    })
+}
+
+// ---- mixtures: of trials, what is left of them after the share of the first hypothesis ----
+
+fn left(canary: f64, _: f64) -> Result<f64> {
+    Ok(canary - SHARES[0])
+}
+
+fn variance() -> f64 {
+    SHARES[0] * (1.0 - SHARES[0])
+}
+
+/// The last of a mixture's logarithms.
+fn mixture(sets: &Sets, ln: impl Fn(f64, f64) -> f64) -> Result<(f64, Answer)> {
+    looked_at(sets, left, |trials| {
+        let (mut s, mut v, mut last) = (0.0, 0.0, 0.0);
+        for left in trials {
+            s += left;
+            v += variance();
+            last = black_box(ln(s, v));
+        }
+        vec![("ln_e", last)]
+    })
+}
+
+fn normal(sets: &Sets) -> Result<(f64, Answer)> {
+    let normal = NormalMixture::best_at(BEST_AT * variance(), ALPHA, Sides::Two)?;
+    mixture(sets, |s, v| normal.ln(s, v).expect("a sum and its variance"))
+}
+
+fn beta_binomial(sets: &Sets) -> Result<(f64, Answer)> {
+    let steps = [SHARES[0], 1.0 - SHARES[0]];
+    let binomial = BetaBinomialMixture::best_at(BEST_AT * variance(), ALPHA, steps, Sides::Two)?;
+    mixture(sets, |s, v| binomial.ln(s, v).expect("a sum and its variance"))
+}
+
+fn normal_bound(sets: &Sets) -> Result<(f64, Answer)> {
+    let normal = NormalMixture::best_at(BEST_AT * variance(), ALPHA, Sides::Two)?;
+    looked_at(sets, left, |trials| {
+        let (mut v, mut last) = (0.0, 0.0);
+        for _ in trials {
+            v += variance();
+            last = black_box(normal.bound(v, ALPHA).expect("a variance"));
+        }
+        vec![("high", last)]
+    })
+}
+
+fn quantile_bound(sets: &Sets) -> Result<(f64, Answer)> {
+    let variance = QUANTILE * (1.0 - QUANTILE);
+    let of = |steps| BetaBinomialMixture::best_at(BEST_AT * variance, ALPHA, steps, Sides::Two);
+    let (above, below) = (of([QUANTILE, 1.0 - QUANTILE])?, of([1.0 - QUANTILE, QUANTILE])?);
+    looked_at(sets, left, |trials| {
+        let (mut t, mut last) = (0.0, [0.0; 2]);
+        for _ in trials {
+            t += 1.0;
+            let bound =
+                |mixture: &BetaBinomialMixture| mixture.bound(t * variance, ALPHA).expect("a variance") / t;
+            last = black_box([bound(&below), bound(&above)]);
+        }
+        vec![("low", last[0]), ("high", last[1])]
+    })
+}
+
+fn means(sets: &Sets) -> Result<(f64, Answer)> {
+    let fresh = MeanProcess::new(MeanDesign {
+        claim: Claim::Harm,
+        direction: Direction::HigherIsWorse,
+        margin: Margin::default(),
+        best_at: 5_000.0,
+        best_level: ALPHA,
+    })?;
+    let of = |value: f64| Moments::of(&[value]);
+    let units = |canary: f64, baseline: f64| Ok(Arms { baseline: of(baseline)?, canary: of(canary)? });
+    looked_at(sets, units, |units| {
+        let (mut mean, mut last) = (fresh.clone(), None);
+        for unit in units {
+            mean.update(*unit).expect("finite values");
+            let _ = black_box(mean.p_value());
+            last = mean.effect(1.0 - ALPHA).ok();
+        }
+        let limits = last.map(|effect| effect.interval);
+        let or_nan = |limit: Option<f64>| limit.unwrap_or(f64::NAN);
+        vec![("low", or_nan(limits.and_then(|i| i.low))), ("high", or_nan(limits.and_then(|i| i.high)))]
     })
 }
