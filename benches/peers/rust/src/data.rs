@@ -50,6 +50,12 @@ pub fn generate(shape: &str, n: usize) -> Result<(Vec<f64>, Vec<f64>)> {
             "table" => {
                 (c, b) = (table(&mut random, 20_000, 0.012), table(&mut random, 20_000, 0.01));
             }
+            // A look after the other. Trials: bad or not, a share of .01.
+            "trials" => c.iter_mut().chain(&mut b).for_each(|bad| *bad = f64::from(random.uniform() < 0.01)),
+            // Users, of which a half is planned in each arm and the canary gets more.
+            "users" => (c, b) = (up_to(&mut random, n, 20.5), up_to(&mut random, n, 20.0)),
+            // Events at a canary of 10 %.
+            "events" => (c, b) = (up_to(&mut random, n, 5.0), up_to(&mut random, n, 37.0)),
             "p" => c.iter_mut().chain(&mut b).for_each(|p| *p = random.uniform() * random.uniform()),
             "histogram" => {
                 (c, b) = (counts(&mut random, 1.03), counts(&mut random, 1.0));
@@ -65,6 +71,11 @@ pub fn generate(shape: &str, n: usize) -> Result<(Vec<f64>, Vec<f64>)> {
 /// Upper edges of all buckets but the open one: a factor of 1.1 apart.
 pub fn edges() -> Vec<f64> {
     (1..BUCKETS).map(|k| 15.0 * 1.1_f64.powi(k as i32)).collect()
+}
+
+/// Whole numbers below a limit.
+fn up_to(random: &mut Random, n: usize, limit: f64) -> Vec<f64> {
+    (0..n).map(|_| (limit * (1.0 - random.uniform())).floor()).collect()
 }
 
 fn strata(random: &mut Random, n: usize, share: f64) -> Vec<f64> {

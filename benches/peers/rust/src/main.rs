@@ -3,6 +3,7 @@
 
 mod compare;
 mod data;
+mod sequential;
 mod sorts;
 mod tests;
 mod timing;
@@ -47,6 +48,8 @@ fn time(program: &str, kind: &str, sizes: [&str; 2], paths: [&str; 2]) -> Result
     let sets: Vec<(Vec<f64>, Vec<f64>)> = canary.into_iter().zip(baseline).collect();
     let (seconds, answer) = match kind {
         "sort" => sorts::time(program, &sets)?,
+        "sprt" | "split" | "events" | "events_interval" | "normal" | "normal_bound" | "beta_binomial" | "quantile_bound"
+        | "means_at_any_time" => sequential::time(program, kind, &sets)?,
         _ => tests::time(program, kind, &sets)?,
     };
     println!("seconds {seconds:?}");
