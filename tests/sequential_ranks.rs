@@ -46,19 +46,17 @@ fn both_ways() -> [Bets; 3] {
 
 // ---- expectations ----
 
+/// What may come next at a depth, each with its chance.
+type Steps<'a, P> = dyn Fn(&P, usize) -> Vec<(f64, P)> + 'a;
+
 /// The expectation of e over all ways to draw what comes next, at each depth.
-fn expectations<P: Clone>(
-    start: P,
-    depth: usize,
-    steps: &dyn Fn(&P, usize) -> Vec<(f64, P)>,
-    e: &dyn Fn(&P) -> f64,
-) -> Vec<f64> {
+fn expectations<P: Clone>(start: P, depth: usize, steps: &Steps<P>, e: &dyn Fn(&P) -> f64) -> Vec<f64> {
     fn walk<P: Clone>(
         at: &P,
         weight: f64,
         level: usize,
         sums: &mut [f64],
-        steps: &dyn Fn(&P, usize) -> Vec<(f64, P)>,
+        steps: &Steps<P>,
         e: &dyn Fn(&P) -> f64,
     ) {
         if level == sums.len() {

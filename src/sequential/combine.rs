@@ -67,8 +67,8 @@ pub fn closed_testing(family: &[Member]) -> Vec<EValue> {
         let (mut sum, mut weights) = (family[i].weight.value(), family[i].weight.value());
         for j in ascending.iter().copied().filter(|j| *j != i) {
             let other = libm::exp(family[j].e.ln() - own);
-            // Also where both are infinite.
-            if !(other < sum / weights) {
+            // NaN where both are infinite.
+            if other.is_nan() || other >= sum / weights {
                 break;
             }
             sum += family[j].weight.value() * other;

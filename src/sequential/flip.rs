@@ -270,7 +270,7 @@ impl SignFlip {
     /// An excess beyond 1e150, or a variance that is negative or beyond it.
     pub fn update(&mut self, contribution: Contribution) -> Result<(), Error> {
         let Contribution { excess, variance, own } = contribution;
-        if !(excess.abs() <= LARGEST) {
+        if excess.is_nan() || excess.abs() > LARGEST {
             return Err(Error::value(format!("{excess} is not within {LARGEST:e}")).at("excess"));
         }
         for (name, variance) in [("variance", variance), ("own", own)] {
@@ -293,7 +293,9 @@ impl SignFlip {
             FlipScale::Observed => self.past.squares / self.past.variances,
         };
         let spread = libm::sqrt(scale * variances * inflation);
-        if intervals < least || variances < self.design.information * scale || !(spread > 0.0) {
+        // NaN where nothing has varied.
+        let varies = spread > 0.0;
+        if intervals < least || variances < self.design.information * scale || !varies {
             return;
         }
         let z = sum / spread;

@@ -14,6 +14,7 @@
 
 use crate::error::Error;
 use crate::special::binomial::{deviance, stirling_error};
+use crate::special::logarithm::ln;
 use crate::special::normal::ln_normal_sf;
 use crate::special::root::find_zero;
 
@@ -74,7 +75,7 @@ impl NormalMixture {
     /// # Errors
     /// `s` is not finite, or `v` is not finite and at least 0.
     pub fn ln(&self, s: f64, v: f64) -> Result<f64, Error> {
-        if !s.is_finite() || !(v >= 0.0 && v.is_finite()) {
+        if !(s.is_finite() && v >= 0.0 && v.is_finite()) {
             return Err(Error::value(format!("sum {s} at intrinsic time {v}")));
         }
         Ok(self.at(s / libm::sqrt(v + self.rho), v))
@@ -125,6 +126,7 @@ pub struct BetaBinomialMixture {
     g: f64,
     h: f64,
     r: f64,
+    prior: Dirichlet,
 }
 
 impl BetaBinomialMixture {
@@ -141,7 +143,7 @@ impl BetaBinomialMixture {
         let unit = down + up;
         let (g, h) = (down / unit, up / unit);
         let r = (rho / (unit * unit) - g * h).max(1e-3 * g * h);
-        Ok(BetaBinomialMixture { unit, g, h, r })
+        Ok(BetaBinomialMixture { unit, g, h, r, prior: Dirichlet::new(&[h, g], r / (g * h)) })
     }
 
     /// ln of the wealth at the sum `s` and the intrinsic time `v`.
@@ -159,7 +161,7 @@ impl BetaBinomialMixture {
     }
 
     fn at(&self, x: f64, y: f64) -> f64 {
-        ln_dirichlet_ratio(&[self.h, self.g], self.r / (self.g * self.h), [x, y].into_iter())
+        self.prior.ln_ratio(&[self.h, self.g], [x, y].into_iter())
     }
 
     /// The sum that is reached at intrinsic time `v`, or at any other, with probability `alpha` at most; `None` where not even the largest
@@ -192,24 +194,36 @@ impl BetaBinomialMixture {
     }
 }
 
-/// `ln B(k rho + n) - ln B(k rho) - sum n_i ln rho_i`, B the multivariate beta function, for shares rho that add up to 1 and counts n (Lindon
-/// and Malek 2022, section 2): a Dirichlet-multinomial probability over the multinomial one.
-///
-/// With `A = k rho`, `T = A + n` it is computed as `sum D(T_i, T rho_i) - sum ln(T_i/A_i)/2 + ln(T/k)/2 + sum (d(T_i) - d(A_i)) - d(T) + d(k)`,
-/// `D(x, m) = x ln(x/m) + m - x` and d the error of Stirling's formula (Loader 2000): nothing large cancels.
-pub(super) fn ln_dirichlet_ratio(
-    shares: &[f64],
+/// A Dirichlet distribution around shares that add up to 1, as a prior of counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Dirichlet {
     concentration: f64,
-    counts: impl Iterator<Item = f64> + Clone,
-) -> f64 {
-    let all = concentration + counts.clone().sum::<f64>();
-    let of = |(share, count): (&f64, f64)| {
-        let (before, after) = (concentration * share, concentration * share + count);
-        deviance(after, all * share, 0.0) - 0.5 * libm::log(after / before) + stirling_error(after)
-            - stirling_error(before)
-    };
-    let each: f64 = shares.iter().zip(counts).map(of).sum();
-    each + 0.5 * libm::log(all / concentration) - stirling_error(all) + stirling_error(concentration)
+    /// What does not depend on the counts.
+    constant: f64,
+}
+
+impl Dirichlet {
+    pub(super) fn new(shares: &[f64], concentration: f64) -> Dirichlet {
+        let of = |share: &f64| 0.5 * libm::log(concentration * share) - stirling_error(concentration * share);
+        let cells: f64 = shares.iter().map(of).sum();
+        let constant = cells - 0.5 * libm::log(concentration) + stirling_error(concentration);
+        Dirichlet { concentration, constant }
+    }
+
+    /// `ln B(k rho + n) - ln B(k rho) - sum n_i ln rho_i`, B the multivariate beta function, for shares rho and counts n (Lindon and Malek
+    /// 2022, section 2): a Dirichlet-multinomial probability over the multinomial one.
+    ///
+    /// With `A = k rho`, `T = A + n` it is computed as `sum D(T_i, T rho_i) - sum ln(T_i/A_i)/2 + ln(T/k)/2 + sum (d(T_i) - d(A_i)) - d(T) + d(k)`,
+    /// `D(x, m) = x ln(x/m) + m - x` and d the error of Stirling's formula (Loader 2000): nothing large cancels.
+    pub(super) fn ln_ratio(&self, shares: &[f64], counts: impl Iterator<Item = f64> + Clone) -> f64 {
+        let all = self.concentration + counts.clone().sum::<f64>();
+        let of = |(share, count): (&f64, f64)| {
+            let cell = self.concentration * share + count;
+            deviance(cell, all * share, 0.0) - 0.5 * ln(cell) + stirling_error(cell)
+        };
+        let cells: f64 = shares.iter().zip(counts).map(of).sum();
+        cells + self.constant + 0.5 * ln(all) - stirling_error(all)
+    }
 }
 
 fn check_time(v: f64) -> Result<f64, Error> {

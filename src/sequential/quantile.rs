@@ -97,13 +97,11 @@ impl QuantileSequence {
 
     /// The limits of both arms, and of the difference and the ratio of their quantiles (canary's to baseline's); those hold with what both
     /// arms' levels leave together: `1 - 2 (1 - level)`.
-    #[must_use]
     pub fn shift_of_samples(&self, arms: Arms<&Samples>) -> QuantileShift {
         self.shift(arms.map(|values| self.of_samples(values)))
     }
 
     /// The same of histograms, which may have different edges.
-    #[must_use]
     pub fn shift_of_histograms(&self, arms: Arms<&Histogram>) -> QuantileShift {
         self.shift(arms.map(|values| self.of_histogram(values)))
     }

@@ -128,7 +128,7 @@ impl SeriesProcess {
             return Err(Error::value(format!("{at} is not after {last}")).at("at"));
         }
         for (arm, value) in [("baseline", values.baseline), ("canary", values.canary)] {
-            if !(value.abs() <= 1e100) {
+            if value.is_nan() || value.abs() > 1e100 {
                 return Err(Error::value(format!("{value} is not within 1e100")).at(arm));
             }
         }

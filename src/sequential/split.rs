@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::mixture::ln_dirichlet_ratio;
+use super::mixture::Dirichlet;
 use super::process::{Process, Running, Schema, text, texts};
 use crate::error::{Error, ErrorKind};
 use crate::evidence::{EValue, Guarantee, PValue, Tolerance};
@@ -73,6 +73,8 @@ pub struct SplitProcess {
     /// Of the plan; they add up to 1.
     #[serde(skip)]
     shares: Vec<f64>,
+    #[serde(skip)]
+    prior: Dirichlet,
 }
 
 #[derive(Deserialize)]
@@ -121,8 +123,9 @@ impl SplitProcess {
         }
         let all: f64 = design.planned.iter().sum();
         let shares: Vec<f64> = design.planned.iter().map(|share| share / all).collect();
+        let prior = Dirichlet::new(&shares, design.concentration);
         let counts = vec![0; shares.len()];
-        Ok(SplitProcess { schema: Schema, design, counts, evidence: Running::START, shares })
+        Ok(SplitProcess { schema: Schema, design, counts, evidence: Running::START, prior, shares })
     }
 
     /// More users of each cohort, in the order of the plan.
@@ -179,7 +182,7 @@ impl SplitProcess {
 
     fn ln_e(&self) -> f64 {
         let counts = self.counts.iter().map(|count| *count as f64);
-        ln_dirichlet_ratio(&self.shares, self.design.concentration, counts)
+        self.prior.ln_ratio(&self.shares, counts)
     }
 }
 

@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn smooth_functions_take_few_steps() {
-        let functions: [(fn(f64) -> f64, f64); 3] = [
+        type Function = fn(f64) -> f64;
+        let functions: [(Function, f64); 3] = [
             (|x| x * x - 2.0, core::f64::consts::SQRT_2),
             // Flat on one side: false position alone would creep.
             (|x| libm::exp(20.0 * (x - 1.0)) - 1.0, 1.0),
