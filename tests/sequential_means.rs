@@ -49,6 +49,27 @@ fn the_normal_mixture_is_a_martingale() {
     }
 }
 
+/// Far on the wrong side the one-sided wealth falls like the inverse of the sum: mpmath, 40 digits.
+#[test]
+fn the_one_sided_mixture_falls_without_an_end() {
+    let mixture = NormalMixture::new(1.0, Sides::One).unwrap();
+    // z = s / sqrt(2) with v = 1: ln 2 - ln(2)/2 + z^2/2 + ln Phi(z).
+    let of = |z: f64| mixture.ln(z * 2_f64.sqrt(), 1.0).unwrap();
+    for (z, expected) in ONE_SIDED {
+        assert!(
+            (of(z) - expected).abs() < 1e-12 * (1.0 + z.abs().min(30.0).powi(2)),
+            "{z}: {} {expected}",
+            of(z)
+        );
+    }
+    let mut before = f64::INFINITY;
+    for k in 0..2_000 {
+        let now = of(-1.02_f64.powi(k));
+        assert!(now < before, "{k}");
+        before = now;
+    }
+}
+
 #[test]
 fn bounds_are_where_the_wealth_is_enough() {
     for sides in [Sides::One, Sides::Two] {
@@ -101,6 +122,17 @@ fn mixtures_refuse_what_means_nothing() {
     assert!(mixture.ln(90.0, 9.0).is_ok() && mixture.ln(-10.0, 9.0).is_ok());
     assert!(mixture.bound(f64::INFINITY, 0.1).is_err());
 }
+
+const ONE_SIDED: [(f64, f64); 8] = [
+    (-1.0, -0.99444805472929085),
+    (-10.0, -2.8847115602324979),
+    (-29.9, -3.9713388682487043),
+    (-30.1, -3.9779908261022425),
+    (-100.0, -5.177635103925116),
+    (-1000000.0, -14.387875500889974),
+    (-10000000000.0, -23.598215872865157),
+    (-1e+40, -92.675768662686527),
+];
 
 // ---- quantiles ----
 

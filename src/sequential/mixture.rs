@@ -15,7 +15,7 @@
 use crate::error::Error;
 use crate::special::binomial::{deviance, stirling_error};
 use crate::special::logarithm::ln;
-use crate::special::normal::ln_normal_sf;
+use crate::special::normal::{LN_SQRT_2PI, ln_normal_sf};
 use crate::special::root::find_zero;
 
 /// The rho of a normal mixture whose two-sided bound at `alpha` is about the smallest at intrinsic time `v`.
@@ -86,7 +86,7 @@ impl NormalMixture {
         let spread = 0.5 * libm::log(self.rho / (v + self.rho));
         match self.sides {
             Sides::Two => spread + 0.5 * z * z,
-            Sides::One => core::f64::consts::LN_2 + spread + 0.5 * z * z + ln_normal_sf(-z),
+            Sides::One => core::f64::consts::LN_2 + spread + ln_scaled(z),
         }
     }
 
@@ -107,6 +107,16 @@ impl NormalMixture {
         };
         Ok(z * libm::sqrt(v + self.rho))
     }
+}
+
+/// `z^2/2 + ln Phi(z)`: far below 0 by Phi's asymptotic series, since the two terms cancel.
+fn ln_scaled(z: f64) -> f64 {
+    if z > -30.0 {
+        return 0.5 * z * z + ln_normal_sf(-z);
+    }
+    let w = 1.0 / (z * z);
+    let series = -w * (1.0 - w * (3.0 - w * (15.0 - w * (105.0 - w * 945.0))));
+    libm::log1p(series) - libm::log(-z) - LN_SQRT_2PI
 }
 
 /// A beta-binomial mixture, on both sides.

@@ -216,9 +216,8 @@ impl RateProcess {
         for ((product, gain), slope) in self.products.iter_mut().zip(&self.gains).zip(&self.slopes) {
             *product += canary * gain - all * ln((1.0 + split * slope) * over_null);
         }
-        let largest = self.products.iter().fold(f64::NEG_INFINITY, |largest, product| largest.max(*product));
         // A mean is no larger than its largest term.
-        if largest > self.largest {
+        if self.products.iter().any(|product| *product > self.largest) {
             self.largest = self.largest.max(self.ln_e());
         }
         Ok(())

@@ -68,7 +68,8 @@ fn asymptotic_shares_hold_their_level_behind_the_gate() {
             let text = format!(
                 "asymptotic {claim:?} of {p} bad, canary {split}, at every bad one of {requests} requests"
             );
-            calibrate(&text, 0.065, |random| shares(claim, split, p, requests, random));
+            let bound = if claim == Claim::Harm { 0.05 } else { 0.065 };
+            calibrate(&text, bound, |random| shares(claim, split, p, requests, random));
         }
     }
 }
