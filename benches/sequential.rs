@@ -9,6 +9,7 @@
 //! | `ranks` | one value, raw or in 32 buckets |
 //! | `histograms` | one interval of two histograms of 32 buckets |
 //! | `splits` | one look at the users of two to four cohorts |
+//! | `means` | a mixture, a bound, both places of a quantile's limits, one update of two means |
 //!
 //! Inputs are made outside the timed part from constant seeds; a process takes them in turn, over and over, and starts anew with each
 //! sample. Before the clock starts it has seen all of them once, so that memory is full and bets are laid. Side by side with other
@@ -23,19 +24,21 @@ use serinus::{
     Arm, Arms, Direction, Error, Independence, Margin, Tolerance,
     sequential::{
         Bets, Beyond, BucketRankDesign, BucketRankProcess, Claim, Contribution, CountDesign, CountProcess,
-        DifferenceDesign, DifferenceProcess, FlipDesign, HistogramDesign, HistogramProcess, OddsProcess,
-        Process, RankDesign, RankProcess, RateDesign, RateInterval, RateProcess, SignFlip, Split,
-        SplitDesign, SplitProcess, Stage, SuperiorityDesign, SuperiorityProcess,
+        DifferenceDesign, DifferenceProcess, FlipDesign, HistogramDesign, HistogramProcess, MeanDesign,
+        MeanProcess, OddsProcess, Process, QuantileDesign, QuantileSequence, RankDesign, RankProcess,
+        RateDesign, RateInterval, RateProcess, SignFlip, Split, SplitDesign, SplitProcess, Stage,
+        SuperiorityDesign, SuperiorityProcess,
+        mixture::{BetaBinomialMixture, NormalMixture, Sides},
         sprt::{Bernoulli, Decision, Design, ErrorRates, Normal, Sprt, Stopping},
     },
     synth::Random,
-    telemetry::{Counts, Histogram},
+    telemetry::{Counts, Histogram, Samples},
 };
 
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(1));
-    targets = sprt, rates, counts, ranks, histograms, splits
+    targets = sprt, rates, counts, ranks, histograms, splits, means
 }
 criterion_main!(benches);
 
@@ -283,5 +286,51 @@ fn splits(c: &mut Criterion) {
             |split, users| split.update(users),
         );
     }
+    group.finish();
+}
+
+fn means(c: &mut Criterion) {
+    let random = &mut Random::new(7);
+    let mut group = c.benchmark_group("means");
+    let normal = NormalMixture::best_at(500.0, 0.05, Sides::Two).expect("a mixture");
+    let binomial = BetaBinomialMixture::best_at(500.0 * 0.95 * 0.05, 0.05, [0.95, 0.05]).expect("a mixture");
+    // Of n values those above the P95: sums of some standard deviations.
+    let sums: Vec<(f64, f64)> = (0..1024)
+        .map(|_| {
+            let v = 0.95 * 0.05 * (100.0 + 9_900.0 * random.uniform()).floor();
+            (v.sqrt() * random.normal(), v)
+        })
+        .collect();
+    let mut of = |name: &str, call: &dyn Fn(f64, f64) -> f64| {
+        let mut next = 0;
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                next = (next + 1) % sums.len();
+                let (s, v) = sums[next];
+                call(black_box(s), black_box(v))
+            });
+        });
+    };
+    of("normal mixture", &|s, v| normal.ln(s, v).unwrap_or_default());
+    of("normal mixture, bound", &|_, v| normal.bound(v, 0.05).unwrap_or_default());
+    of("beta-binomial mixture", &|s, v| binomial.ln(s, v).unwrap_or_default());
+    of("beta-binomial mixture, bound", &|_, v| binomial.bound(v, 0.05).ok().flatten().unwrap_or_default());
+    let sequence = QuantileSequence::new(QuantileDesign { quantile: 0.95, level: 0.95, best_at: 500 })
+        .expect("a design");
+    let values = Samples::new((0..10_000).map(|_| random.normal()).collect()).expect("no NaN");
+    group.bench_function("P95, both limits", |b| b.iter(|| sequence.of_samples(black_box(&values))));
+    let design = MeanDesign {
+        claim: Claim::Harm,
+        direction: Direction::HigherIsWorse,
+        margin: Margin::relative(0.1),
+        best_at: 5_000.0,
+        best_level: 0.05,
+    };
+    let intervals: Vec<Arms<Counts>> = (0..1024)
+        .map(|_| Arms::from_fn(|_| Counts::new(random.poisson(20.0), 1_000).expect("bad of all")))
+        .collect();
+    updates(&mut group, "MeanProcess", &intervals, MeanProcess::new(design), |process, arms| {
+        process.update_counts(*arms)
+    });
     group.finish();
 }
