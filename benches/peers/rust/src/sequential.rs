@@ -189,7 +189,7 @@ fn normal(sets: &Sets) -> Result<(f64, Answer)> {
 
 fn beta_binomial(sets: &Sets) -> Result<(f64, Answer)> {
     let steps = [SHARES[0], 1.0 - SHARES[0]];
-    let binomial = BetaBinomialMixture::best_at(BEST_AT * variance(), ALPHA, steps, Sides::Two)?;
+    let binomial = BetaBinomialMixture::best_at(BEST_AT * variance(), ALPHA, steps)?;
     mixture(sets, |s, v| binomial.ln(s, v).expect("a sum and its variance"))
 }
 
@@ -207,15 +207,18 @@ fn normal_bound(sets: &Sets) -> Result<(f64, Answer)> {
 
 fn quantile_bound(sets: &Sets) -> Result<(f64, Answer)> {
     let variance = QUANTILE * (1.0 - QUANTILE);
-    let of = |steps| BetaBinomialMixture::best_at(BEST_AT * variance, ALPHA, steps, Sides::Two);
+    let of = |steps| BetaBinomialMixture::best_at(BEST_AT * variance, ALPHA, steps);
     let (above, below) = (of([QUANTILE, 1.0 - QUANTILE])?, of([1.0 - QUANTILE, QUANTILE])?);
     looked_at(sets, left, |trials| {
         let (mut t, mut last) = (0.0, [0.0; 2]);
         for _ in trials {
             t += 1.0;
-            let bound =
-                |mixture: &BetaBinomialMixture| mixture.bound(t * variance, ALPHA).expect("a variance") / t;
-            last = black_box([bound(&below), bound(&above)]);
+            // Where not even the largest sum is too much there is none, for which confseq has that sum.
+            let bound = |mixture: &BetaBinomialMixture, largest: f64| {
+                let bound = mixture.bound(t * variance, ALPHA).expect("a variance");
+                bound.map_or(largest, |bound| bound / t)
+            };
+            last = black_box([bound(&below, QUANTILE), bound(&above, 1.0 - QUANTILE)]);
         }
         vec![("low", last[0]), ("high", last[1])]
     })
