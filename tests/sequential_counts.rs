@@ -4,7 +4,7 @@ use serinus::sequential::{
     BetsOn, Beyond, Claim, Contribution, CountDesign, CountProcess, DifferenceDesign, DifferenceProcess,
     FlipDesign, OddsProcess, Process, RateDesign, RateInterval, RateProcess, SignFlip, Split, Stage,
 };
-use serinus::telemetry::{Counts, Events};
+use serinus::telemetry::{Counts, Events, Histogram};
 use serinus::{Arms, Direction, ErrorKind, Independence, Margin, Measure};
 
 fn counts(baseline: [u64; 2], canary: [u64; 2]) -> Arms<Counts> {
@@ -336,6 +336,34 @@ fn order_and_shards_make_no_difference() {
     let mut some = odds(&tables[1..]);
     some.merge(&odds(&tables[..1])).unwrap();
     assert!((some.e_value().ln() - odds(&tables).e_value().ln()).abs() < 1e-12);
+}
+
+/// Ten intervals at one split are one interval of as many events, and cumulative counts are given as what has come since.
+#[test]
+fn a_batch_is_its_elements() {
+    let (mut single, mut batch) = (
+        RateProcess::new(RateDesign::below(1.4)).unwrap(),
+        RateProcess::new(RateDesign::below(1.4)).unwrap(),
+    );
+    for i in 0..10 {
+        single.update(stage(0.3, i, 2 * i % 3)).unwrap();
+    }
+    batch.update(stage(0.3, 45, (0..10).map(|i| 2 * i % 3).sum())).unwrap();
+    assert!((single.e_value().ln() - batch.e_value().ln()).abs() < 1e-12);
+
+    let [then, now] = [counts([3, 90], [1, 20]), counts([5, 190], [4, 50])];
+    let since = Arms::from_fn(|arm| now[arm].since(then[arm]).unwrap());
+    assert_eq!(since, counts([2, 100], [3, 30]));
+    for (later, earlier) in [([2, 200], [3, 90]), ([50, 100], [3, 90]), ([3, 80], [3, 90])] {
+        let [later, earlier] = [later, earlier].map(|[bad, total]| Counts::new(bad, total).unwrap());
+        assert_eq!(later.since(earlier).unwrap_err().kind(), ErrorKind::Telemetry);
+    }
+    let histogram = |counts: [u64; 2]| Histogram::new(vec![0.5], counts.to_vec()).unwrap();
+    assert_eq!(histogram([5, 7]).since(&histogram([5, 2])).unwrap(), histogram([0, 5]));
+    let fallen = histogram([5, 7]).since(&histogram([6, 2])).unwrap_err();
+    assert_eq!(fallen.to_string(), "histogram: bucket 0: 5 values after 6");
+    let other = Histogram::new(vec![0.6], vec![0, 0]).unwrap();
+    assert!(histogram([5, 7]).since(&other).is_err());
 }
 
 /// Turning a good canary event into a bad one never takes evidence of harm away.

@@ -66,6 +66,28 @@ impl Counts {
         (self.total > 0).then(|| self.bad as f64 / self.total as f64)
     }
 
+    /// What has come since `earlier`, of counts that only grow.
+    ///
+    /// # Errors
+    /// Bad or good ones that have become fewer: a counter that was reset, or counts in the wrong order.
+    ///
+    /// ```
+    /// use serinus::telemetry::Counts;
+    /// let (earlier, now) = (Counts::new(3, 1_000)?, Counts::new(5, 1_500)?);
+    /// assert_eq!(now.since(earlier)?, Counts::new(2, 500)?);
+    /// assert_eq!(earlier.since(now).unwrap_err().to_string(), "counts: 3 bad of 1000 after 5 of 1500");
+    /// # Ok::<(), serinus::Error>(())
+    /// ```
+    pub fn since(&self, earlier: Counts) -> Result<Counts, Error> {
+        let bad = self.bad.checked_sub(earlier.bad);
+        let good = (self.total - self.bad).checked_sub(earlier.total - earlier.bad);
+        bad.zip(good).map(|(bad, good)| Counts { bad, total: bad + good }).ok_or_else(|| {
+            let message =
+                format!("{} bad of {} after {} of {}", self.bad, self.total, earlier.bad, earlier.total);
+            Error::telemetry(message).at("counts")
+        })
+    }
+
     /// The good ones taken for the bad.
     #[must_use]
     pub fn complement(&self) -> Counts {

@@ -85,6 +85,25 @@ impl Histogram {
         &self.counts
     }
 
+    /// What has come since `earlier`, of counts that only grow.
+    ///
+    /// # Errors
+    /// Other edges, or a bucket whose count has become smaller: a histogram that was reset, or histograms in the wrong order.
+    pub fn since(&self, earlier: &Histogram) -> Result<Histogram, Error> {
+        if self.edges() != earlier.edges() {
+            let message = format!("edges {:?} after {:?}", self.edges(), earlier.edges());
+            return Err(Error::telemetry(message).at("histogram"));
+        }
+        let grown = |(now, then): (&u64, &u64)| {
+            let message = || Error::telemetry(format!("{now} values after {then}"));
+            now.checked_sub(*then).ok_or_else(message)
+        };
+        let buckets = self.counts().iter().zip(earlier.counts()).enumerate();
+        let counts =
+            buckets.map(|(k, pair)| grown(pair).map_err(|error| error.at(format!("histogram: bucket {k}"))));
+        Histogram::new(self.edges().to_vec(), counts.collect::<Result<Vec<u64>, Error>>()?)
+    }
+
     /// How many values there are.
     #[must_use]
     pub fn total(&self) -> u64 {
