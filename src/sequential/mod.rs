@@ -16,6 +16,10 @@
 //! | [`DifferenceProcess`] | is the difference of two shares or rates beyond a margin? | Turner, Ly and Gruenwald 2024 |
 //! | [`OddsProcess`] | is the odds ratio beyond one? | Fisher 1935; Ville 1939 |
 //! | [`SignFlip`] | do blocks of intervals lean to one side, whatever is clustered within them? | de la Pena 1999; Ramdas and others 2022 |
+//! | [`HistogramProcess`] | is the canary's latency, in buckets, harmful, or safe, though requests depend on each other? | the next two rows, and `SignFlip` |
+//! | [`BucketRankProcess`] | are values in buckets larger, or smaller, one at a time or an interval at once? | Mann and Whitney 1947, as bets on each value |
+//! | [`SuperiorityProcess`] | is the probability of superiority beyond a boundary? | Hoeffding 1963, section 5b; Fan, Grama and Liu 2015 |
+//! | [`RankProcess`] | the same of raw values | the same |
 //! | [`SeriesProcess`] | does a gauge of the canary lie beyond the margin? | as `SignFlip` |
 //! | [`QuantileSequence`] | within which limits does a quantile lie, always? | Howard and Ramdas 2022 |
 //! | [`MeanProcess`], asymptotic | is a mean, or a ratio of sums, beyond the margin? | Waudby-Smith and others 2024 |
@@ -24,10 +28,6 @@
 //! | [`weighted_mean`], [`closed_testing`], [`e_benjamini_hochberg`] | of several metrics: is something wrong, and which? | Vovk and Wang 2021; Wang and Ramdas 2022 |
 //! | [`Sprt`](sprt::Sprt), [`TwoSided`](sprt::TwoSided) | which of two stated shares, rates, means, or ratios of rates is it? | Wald 1945 |
 //! | [`GroupSequential`](spending::GroupSequential), not an e-process | may a z statistic be looked at a few times? | Lan and DeMets 1983 |
-//! | [`HistogramProcess`] | is the canary's latency, in buckets, harmful, or safe, though requests depend on each other? | the rows below, and `SignFlip` |
-//! | [`RankProcess`] | are the canary's raw values larger, or smaller? | Mann and Whitney 1947, as bets on each value |
-//! | [`BucketRankProcess`] | the same of values in buckets, one at a time or an interval at once | the same |
-//! | [`SuperiorityProcess`] | is the probability of superiority beyond a boundary? | Hoeffding 1963, section 5b; Fan, Grama and Liu 2015 |
 
 mod combine;
 mod counts;
