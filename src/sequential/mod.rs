@@ -19,7 +19,7 @@
 //! | [`HistogramProcess`] | is the canary's latency, in buckets, harmful, or safe, though requests depend on each other? | the next two rows, and `SignFlip` |
 //! | [`BucketRankProcess`] | are values in buckets larger, or smaller, one at a time or an interval at once? | Mann and Whitney 1947, as bets on each value |
 //! | [`SuperiorityProcess`] | is the probability of superiority beyond a boundary? | Hoeffding 1963, section 5b; Fan, Grama and Liu 2015 |
-//! | [`RankProcess`] | the same of raw values | the same |
+//! | [`RankProcess`] | are raw values larger, or smaller? | as `BucketRankProcess` |
 //! | [`SeriesProcess`] | does a gauge of the canary lie beyond the margin? | as `SignFlip` |
 //! | [`QuantileSequence`] | within which limits does a quantile lie, always? | Howard and Ramdas 2022 |
 //! | [`MeanProcess`], asymptotic | is a mean, or a ratio of sums, beyond the margin? | Waudby-Smith and others 2024 |
