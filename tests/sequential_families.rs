@@ -349,3 +349,136 @@ fn states_survive_a_restart_to_the_bit() {
         same(&superiority);
     }
 }
+
+// ---- states of any content ----
+
+/// Every number of a saved state, one after the other, replaced by one that no run leaves: it is refused, or taken and goes on
+/// without a panic.
+fn altered<P: Process>(process: &P, update: &dyn Fn(&mut P)) {
+    fn paths(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                fields.iter().for_each(|(name, field)| paths(field, &format!("{at}/{name}"), found));
+            }
+            serde_json::Value::Array(items) => {
+                items.iter().enumerate().for_each(|(i, item)| paths(item, &format!("{at}/{i}"), found));
+            }
+            _ => found.push(at.to_string()),
+        }
+    }
+    let state = serde_json::to_value(process).unwrap();
+    let mut places = Vec::new();
+    paths(&state, "", &mut places);
+    let (mut refused, mut taken) = (0, 0);
+    for place in places {
+        let new: [serde_json::Value; 9] = [
+            u64::MAX.into(),
+            0.into(),
+            "0".into(),
+            "1e308".into(),
+            "-1e308".into(),
+            "5e-324".into(),
+            "inf".into(),
+            "NaN".into(),
+            serde_json::Value::Null,
+        ];
+        for value in new {
+            let mut state = state.clone();
+            *state.pointer_mut(&place).unwrap() = value;
+            match serde_json::from_value::<P>(state) {
+                Ok(mut process) => {
+                    taken += 1;
+                    for _ in 0..20 {
+                        update(&mut process);
+                        assert!(
+                            !process.e_value().ln().is_nan() && !process.p_value().ln().is_nan(),
+                            "{place}"
+                        );
+                    }
+                }
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(refused > taken, "{refused} refused, {taken} taken");
+}
+
+#[test]
+fn states_of_any_content_do_not_panic() {
+    use serinus::sequential::{
+        Bets, Beyond, BucketRankDesign, BucketRankProcess, Contribution, CountDesign, CountProcess,
+        DifferenceDesign, DifferenceProcess, FlipDesign, MeanDesign, MeanProcess, OddsProcess, RankDesign,
+        RankProcess, RateDesign, RateProcess, SignFlip, Split, Stage, SuperiorityDesign, SuperiorityProcess,
+        sprt::{Bernoulli, Design, ErrorRates, Sprt, Stopping},
+    };
+    use serinus::{Arm, telemetry::Counts};
+    let arms = Arms { baseline: Counts::new(30, 1_000).unwrap(), canary: Counts::new(9, 200).unwrap() };
+    let stage = Stage::of_counts(arms).unwrap();
+    let buckets_of = Arms { baseline: histogram([9, 4, 2, 1]), canary: histogram([3, 2, 2, 1]) };
+    let margin = Margin { relative: Some(0.1), absolute: Some(0.01), superiority: None };
+    let direction = Direction::HigherIsWorse;
+    macro_rules! try_all {
+        ($process:expr, $update:expr) => {{
+            let (mut process, update) = ($process.unwrap(), $update);
+            (0..15).for_each(|_| update(&mut process));
+            altered(&process, &update);
+        }};
+    }
+    try_all!(RateProcess::new(RateDesign::above(1.1)), |p: &mut RateProcess| drop(p.update(stage)));
+    try_all!(OddsProcess::new(RateDesign::above(1.1)), |p: &mut OddsProcess| p.update(arms));
+    let difference = DifferenceDesign { null: 0.01, beyond: Beyond::Above };
+    try_all!(DifferenceProcess::new(difference), |p: &mut DifferenceProcess| drop(p.update(arms)));
+    let contribution = Contribution { excess: 1.5, variance: 3.0, own: 3.0 };
+    try_all!(SignFlip::new(FlipDesign::HARM), |p: &mut SignFlip| drop(p.update(contribution)));
+    for claim in [Claim::Harm, Claim::Safety] {
+        let design =
+            CountDesign { claim, direction, margin, odds: false, independence: Independence::Unknown };
+        try_all!(CountProcess::new(design), |p: &mut CountProcess| drop(p.update(arms)));
+        let design = MeanDesign { claim, direction, margin, best_at: 5_000.0, best_level: 0.05 };
+        try_all!(MeanProcess::new(design), |p: &mut MeanProcess| {
+            drop(p.update_counts(arms));
+            drop(p.effect(0.9));
+        });
+        let of = HistogramDesign {
+            edges: EDGES.to_vec(),
+            claim,
+            direction,
+            superiority: 0.05,
+            independence: Independence::Unknown,
+        };
+        try_all!(HistogramProcess::new(of), |p: &mut HistogramProcess| drop(p.update(buckets_of.as_ref())));
+    }
+    let tolerance = Tolerance::new(0.1).unwrap();
+    let design = SplitDesign { planned: vec![1.0, 1.0], concentration: 100.0, tolerance };
+    try_all!(SplitProcess::new(design), |p: &mut SplitProcess| {
+        drop(p.update(&[5, 9]));
+        let _ = p.finding(0.05);
+    });
+    let window = Duration::ZERO;
+    let clock = std::cell::Cell::new(0);
+    try_all!(
+        SeriesProcess::new(SeriesDesign { claim: Claim::Harm, direction, margin, window }),
+        |p: &mut SeriesProcess| {
+            clock.set(clock.get() + 1);
+            drop(p.update(at(clock.get()), Arms { baseline: 1.0, canary: 2.0 }));
+        }
+    );
+    let design = BucketRankDesign { edges: EDGES.to_vec(), bets: Bets::above() };
+    try_all!(BucketRankProcess::new(design), |p: &mut BucketRankProcess| {
+        drop(p.update(Split::EVEN, Arm::Canary, 0.3));
+        drop(p.update_interval(buckets_of.as_ref()));
+    });
+    try_all!(RankProcess::new(RankDesign::new(Bets::either())), |p: &mut RankProcess| {
+        drop(p.update(Split::EVEN, Arm::Canary, 0.3));
+    });
+    try_all!(SuperiorityProcess::new(SuperiorityDesign::above(0.55)), |p: &mut SuperiorityProcess| {
+        drop(p.update(buckets_of.as_ref()));
+    });
+    let hypotheses = Bernoulli::new(0.01, 0.02).unwrap();
+    let stopping = Stopping::wald(ErrorRates::new(0.05, 0.05).unwrap());
+    try_all!(Ok::<_, serinus::Error>(Sprt::new(Design { hypotheses, stopping })), |p: &mut Sprt<
+        Bernoulli,
+    >| drop(
+        p.update(true)
+    ));
+}

@@ -202,7 +202,7 @@ impl CountProcess {
     pub fn update(&mut self, arms: Arms<Counts>) -> Result<(), Error> {
         let events = plus(self.events, arms.map(|counts| counts.bad()))?;
         if arms.baseline.total() == 0 || arms.canary.total() == 0 {
-            self.empty += 1;
+            self.empty = self.empty.saturating_add(1);
             return Ok(());
         }
         self.events = events;
@@ -222,7 +222,7 @@ impl CountProcess {
         let events = plus(self.events, arms.map(|events| events.count()))?;
         let exposure = arms.map(|events| events.exposure());
         if exposure.baseline == 0.0 || exposure.canary == 0.0 {
-            self.empty += 1;
+            self.empty = self.empty.saturating_add(1);
             return Ok(());
         }
         if !EXPOSURES.contains(&exposure.baseline) || !EXPOSURES.contains(&exposure.canary) {

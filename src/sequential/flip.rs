@@ -174,7 +174,7 @@ impl Past {
         } else {
             self.products += self.last * excess;
         }
-        self.intervals += 1;
+        self.intervals = self.intervals.saturating_add(1);
         self.sum += excess;
         self.squares += excess * excess;
         self.variances += variance;
@@ -279,7 +279,7 @@ impl SignFlip {
             }
         }
         self.past.add(contribution);
-        self.block.intervals += 1;
+        self.block.intervals = self.block.intervals.saturating_add(1);
         self.block.sum += excess;
         self.block.variances += variance;
         self.end_block();

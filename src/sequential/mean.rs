@@ -191,7 +191,7 @@ impl Sums {
             xx: self.xx + other.xx + weight * dx * dx,
             binomial: self.binomial && other.binomial,
         };
-        if units <= crate::telemetry::MAX_COUNT && sums.are_finite() {
+        if sums.are_finite() {
             Ok(sums)
         } else {
             Err(Error::value(format!("{units} units, or sums beyond a float")))
@@ -199,8 +199,13 @@ impl Sums {
     }
 
     fn are_finite(&self) -> bool {
-        let Sums { bad, good, y, x, yy, xy, xx, .. } = *self;
-        [bad, y, x, yy, xy, xx].iter().all(|sum| sum.is_finite()) && yy >= 0.0 && xx >= 0.0 && !good.is_nan()
+        let Sums { units, bad, good, y, x, yy, xy, xx, .. } = *self;
+        let counted = units <= crate::telemetry::MAX_COUNT;
+        counted
+            && [bad, y, x, yy, xy, xx].iter().all(|sum| sum.is_finite())
+            && yy >= 0.0
+            && xx >= 0.0
+            && !good.is_nan()
     }
 
     /// Amount per size.

@@ -135,7 +135,7 @@ impl SeriesProcess {
         self.last = Some(at);
         let gap = self.used.and_then(|used| at.since(used));
         if gap.is_some_and(|gap| gap < self.design.window) {
-            self.overlapping += 1;
+            self.overlapping = self.overlapping.saturating_add(1);
             return Ok(());
         }
         self.used = Some(at);

@@ -158,7 +158,7 @@ impl HistogramProcess {
             }
         }
         if interval.baseline.total() == 0 || interval.canary.total() == 0 {
-            self.empty += 1;
+            self.empty = self.empty.saturating_add(1);
             return Ok(());
         }
         let contribution = match &mut self.values {
