@@ -117,6 +117,41 @@ fn bad_splits_are_refused() {
     assert_eq!(process, before);
 }
 
+#[test]
+fn splits_that_no_run_leaves_are_refused() {
+    let mut process = split(&[1.0, 1.0], 10.0);
+    process.update(&[30, 50]).unwrap();
+    let state = serde_json::to_value(&process).unwrap();
+    assert_eq!(serde_json::from_value::<SplitProcess>(state.clone()).unwrap(), process);
+    for (place, value) in [
+        ("/counts/0", serde_json::json!(31)),
+        ("/counts", [30, 50, 0].into()),
+        ("/evidence/now", "0.5".into()),
+    ] {
+        let mut changed = state.clone();
+        *changed.pointer_mut(place).unwrap() = value;
+        assert!(serde_json::from_value::<SplitProcess>(changed).is_err(), "{place}");
+    }
+}
+
+/// So many that a float does not hold the product of their counts: the same as in two steps, of the sum of pairs and within them.
+#[test]
+fn many_cohorts_are_counted_too() {
+    let (plan, counts) = (vec![1.0; 40], (0..40).map(|i| 1_000_000_000 + 1_000 * i).collect::<Vec<u64>>());
+    let mut whole = split(&plan, 4_000.0);
+    whole.update(&counts).unwrap();
+    let mut sum = split(&[1.0; 20], 4_000.0);
+    sum.update(&counts.chunks(2).map(|pair| pair[0] + pair[1]).collect::<Vec<u64>>()).unwrap();
+    let mut expected = sum.e_value().ln();
+    for pair in counts.chunks(2) {
+        let mut within = split(&[1.0, 1.0], 200.0);
+        within.update(pair).unwrap();
+        expected += within.e_value().ln();
+    }
+    // 40 deviances of 1e9, each with 1e-16 of a difference of some 1e4.
+    assert!((whole.e_value().ln() - expected).abs() < 1e-9, "{:?} {expected}", whole.e_value());
+}
+
 // ---- families ----
 
 fn member(ln_e: f64, weight: f64) -> Member {

@@ -263,10 +263,14 @@ fn parts_add_up_to_the_whole() {
     assert!((parts.e_value().ln() - whole.e_value().ln()).abs() < 1e-10);
     let [some, other] = [&parts, &whole].map(|process| process.effect(0.95).unwrap());
     assert!((some.estimate.unwrap() - other.estimate.unwrap()).abs() < 1e-13);
-    // The half width against the formula: sqrt((N + rho)(ln(1 + N/rho) + 2 ln 20)) sqrt(V/N), rho = 5000/(2 ln 20 + ln(1 + 2 ln 20)).
+    // The half width against the formula: sqrt((v + rho)(ln(1 + v/rho) + 2 ln 20)) sqrt(V/v), rho = 5000/(2 ln 20 + ln(1 + 2 ln 20)).
     let rho = 5_000.0 / (2.0 * 20_f64.ln() + (2.0 * 20_f64.ln()).ln_1p());
-    let variance = moments(&b).variance().unwrap() / 400.0 + moments(&c).variance().unwrap() / 300.0;
-    let half = ((700.0 + rho) * ((700.0 / rho).ln_1p() + 2.0 * 20_f64.ln()) * variance / 700.0).sqrt();
+    // The smaller arm has at least the other's variance.
+    let vb = moments(&b).variance().unwrap();
+    let vc = moments(&c).variance().unwrap().max(vb);
+    let variance = vb / 400.0 + vc / 300.0;
+    let time = 2.0 * (vb + vc) / variance;
+    let half = ((time + rho) * ((time / rho).ln_1p() + 2.0 * 20_f64.ln()) * variance / time).sqrt();
     let width = other.interval.high.unwrap() - other.interval.low.unwrap();
     assert!((width - 2.0 * half).abs() < 1e-12 * half, "{width} {half}");
     let another =
@@ -351,4 +355,77 @@ fn extremes_stay_finite_and_what_is_wrong_is_refused() {
         assert!(MeanProcess::new(bad).is_err());
     }
     assert!(process.effect(0.0).is_err());
+}
+
+/// With a factor on the baseline the formula holds of that multiple, and the smaller arm has at least the variance of the larger one times
+/// the ratio of the means at the margin: evidence of one look, by hand.
+#[test]
+fn a_relative_margin_is_a_multiple_of_the_baseline() {
+    for (baseline, canary) in
+        [([50, 100_000], [20, 5_000]), ([500, 100_000], [5, 5_000]), ([5, 5_000], [500, 100_000])]
+    {
+        for claim in [Claim::Harm, Claim::Safety] {
+            let mut process =
+                MeanProcess::new(design(claim, Direction::HigherIsWorse, Margin::relative(0.5))).unwrap();
+            process.update_counts(counts(baseline, canary)).unwrap();
+            let share = |[bad, total]: [u64; 2]| bad as f64 / total as f64;
+            let [p, q] = [baseline, canary].map(share);
+            let [n, m] = [baseline[1] as f64, canary[1] as f64];
+            let [of_baseline, of_canary] = [p * (1.0 - p), q * (1.0 - q)];
+            let [b, c] = if m < n {
+                [of_baseline, of_canary.max(1.5 * of_baseline)]
+            } else {
+                [of_baseline.max(of_canary / 1.5), of_canary]
+            };
+            let variance = 1.5 * 1.5 * b / n + c / m;
+            let time = 2.0 * (1.5 * 1.5 * b + c) / variance;
+            let sign = if claim == Claim::Harm { 1.0 } else { -1.0 };
+            let sum = sign * (q - 1.5 * p) * (time / variance).sqrt();
+            let expected = NormalMixture::best_at(5_000.0, 0.05, Sides::One).unwrap().ln(sum, time).unwrap();
+            assert!((process.e_value().ln() - expected).abs() < 1e-12, "{claim:?} {baseline:?} {canary:?}");
+        }
+    }
+}
+
+/// A tenth more than -5 is less: the same losses in both arms would be harm.
+#[test]
+fn a_share_of_a_loss_shows_nothing() {
+    let loss: Vec<f64> = (0..10_000).map(|i| -5.0 + f64::from(i * 37 % 101 - 50) / 50.0).collect();
+    let loss = Moments::of(&loss).unwrap();
+    for direction in [Direction::HigherIsWorse, Direction::LowerIsWorse] {
+        for claim in [Claim::Harm, Claim::Safety] {
+            let mut process = MeanProcess::new(design(claim, direction, Margin::relative(0.1))).unwrap();
+            process.update(Arms { baseline: loss, canary: loss }).unwrap();
+            assert!(process.suffices() && process.e_value().ln() <= 0.0, "{direction:?} {claim:?}");
+            let absolute = Margin::absolute(0.5);
+            let mut process = MeanProcess::new(design(claim, direction, absolute)).unwrap();
+            process.update(Arms { baseline: loss, canary: loss }).unwrap();
+            assert_eq!(process.p_value().rejects(1e-6), claim == Claim::Safety);
+        }
+    }
+}
+
+#[test]
+fn states_that_no_run_leaves_are_refused() {
+    let mut process =
+        MeanProcess::new(design(Claim::Harm, Direction::HigherIsWorse, Margin::default())).unwrap();
+    process.update_counts(counts([50, 1_000], [90, 1_000])).unwrap();
+    let text = serde_json::to_string(&process).unwrap();
+    assert_eq!(serde_json::from_str::<MeanProcess>(&text).unwrap(), process);
+    let state: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let changes: [(&str, serde_json::Value); 8] = [
+        ("/sums/canary/units", 1_001.into()),
+        ("/sums/canary/units", u64::MAX.into()),
+        ("/sums/canary/bad", "-1.0".into()),
+        ("/sums/canary/yy", "-1.0".into()),
+        ("/sums/canary/y", "inf".into()),
+        ("/sums/baseline/x", "-1.0".into()),
+        ("/evidence/now", "1.0".into()),
+        ("/design/best_at", "0.0".into()),
+    ];
+    for (place, value) in changes {
+        let mut changed = state.clone();
+        *changed.pointer_mut(place).unwrap() = value;
+        assert!(serde_json::from_value::<MeanProcess>(changed).is_err(), "{place}");
+    }
 }

@@ -1,15 +1,28 @@
 //! Means under continuous looking: an asymptotic sequence, for what has no better process.
 //!
-//! With d the difference of the arms' means less the margin, and its estimated standard error, `S = d sqrt(N)/error` after N units behaves, for many
-//! units, like a normal sum of intrinsic time N. The normal mixture of that is the evidence and the interval (Waudby-Smith, Arbour, Sinha,
-//! Kennedy and Ramdas 2024, theorem 2.2; GrowthBook's and PostHog's sequential tests are its two-sided form):
+//! With d the difference of the arms' means less the margin, and `s_c^2/n_c + s_b^2/n_b` its estimated variance, `S = v d / sqrt(2 (s_c^2 + s_b^2))`
+//! behaves, for many units, like a normal sum of intrinsic time
 //!
-//! `ln E = ln(rho/(N + rho))/2 + S^2/(2 (N + rho))`, one-sided as in [`mixture`](super::mixture).
+//! `v = 2 (s_c^2 + s_b^2) / (s_c^2/n_c + s_b^2/n_b)`,
+//!
+//! the number of units that would tell as much at an even split. The normal mixture of that is the evidence and the interval (Waudby-Smith,
+//! Arbour, Sinha, Kennedy and Ramdas 2024, theorem 2.2):
+//!
+//! `ln E = ln(rho/(v + rho))/2 + S^2/(2 (v + rho))`, one-sided as in [`mixture`](super::mixture).
+//!
+//! GrowthBook's and PostHog's sequential tests are the two-sided form with the number of units N in place of v. At an even split that is the
+//! same. At 1 % they look most closely when the canary has 50 units of 5,000; and when the split changes, N is not the clock by which S moves,
+//! and v is.
 //!
 //! "For many units" is meant: with few events in one arm the estimated variance is far from the true one, and without a gate
 //! .36 to .9 of healthy canaries at a share of 1 % are rejected. So nothing is said before each arm has 5 bad and 5 good (of counts), or 100 units and
-//! 5 that are not 0 (of amounts). A relative margin m compares with `(1 + m)` times the baseline's mean, whose variance counts too; nothing is
-//! divided by a mean.
+//! 5 that are not 0 (of amounts). Behind the gate harm is shown too seldom rather than too often, since an arm with too many events has too large
+//! a variance. Safety is the other way round: a small canary with too few of them seems surer than it is, and .06 to .1 of harmful ones would pass.
+//! So a unit of the smaller arm is given at least the variance that it has if at the margin variances are to each other as the means are, which is
+//! so of rare events.
+//!
+//! A relative margin m compares with `(1 + m)` times the baseline's mean, whose variance counts too; nothing is divided by a mean. Of a baseline with
+//! a mean below 0 (a loss) it shows nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +33,7 @@ use crate::arm::{Arm, Arms};
 use crate::error::{Error, ErrorKind};
 use crate::evidence::{Direction, EValue, Effect, Guarantee, Interval, Margin, Measure, PValue};
 use crate::special::sum::ln_sum_exp;
-use crate::telemetry::{Counts, Moments, Ratio};
+use crate::telemetry::{Counts, MAX_COUNT, Moments, Ratio};
 
 /// Fewest units of an arm.
 const UNITS: u64 = 100;
@@ -39,7 +52,8 @@ pub struct MeanDesign {
     /// Relative, absolute, or both, of which the larger counts; none is no difference.
     #[serde(with = "margin")]
     pub margin: Margin,
-    /// About how many units both arms will have when it matters most; 5,000 in GrowthBook. For ratios, how many intervals.
+    /// About how many units both arms will have when it matters most, or would at an even split; 5,000 in GrowthBook. For ratios, twice the
+    /// number of intervals.
     #[serde(with = "text")]
     pub best_at: f64,
     /// The level for which it is then the narrowest.
@@ -53,8 +67,9 @@ pub struct MeanDesign {
 /// ([`CountProcess`](super::CountProcess)); not for latency, where ranks see more; not for heavy tails in a small arm (log-normal with sigma 2 at 1 %).
 /// The state is a handful of sums an arm, so that two states of one design can be merged.
 ///
-/// At .05, looking always: at most .05 for harm and .065 for safety, of shares of .01 and .1 bad at splits of 50, 10 and 1 %; log-normal
-/// amounts with sigma 1 at most .05, at an even split and at a tenth.
+/// At .05, looking always: at most .05, of shares of .01 and .1 bad at splits of 50, 10 and 1 % (harm, and safety against a relative margin), of
+/// log-normal amounts with sigma 1 at an even split and at a tenth, and of normal ones in a ramp. Safety of rare events against an absolute margin of
+/// several times the baseline's mean: .1; the exact process of shares has no such limit.
 ///
 /// ```
 /// use serinus::sequential::{Claim, MeanDesign, MeanProcess, Process};
@@ -81,6 +96,9 @@ pub struct MeanProcess {
     design: MeanDesign,
     sums: Arms<Sums>,
     evidence: Running,
+    /// On one side.
+    #[serde(skip)]
+    mixture: NormalMixture,
 }
 
 #[derive(Deserialize)]
@@ -96,11 +114,12 @@ impl TryFrom<Saved> for MeanProcess {
     type Error = Error;
     fn try_from(saved: Saved) -> Result<MeanProcess, Error> {
         let Saved { schema, design, sums, evidence } = saved;
-        MeanProcess::new(design)?;
-        if sums.baseline.are_finite() && sums.canary.are_finite() {
-            Ok(MeanProcess { schema, design, sums, evidence })
+        let process = MeanProcess { schema, sums, evidence, ..MeanProcess::new(design)? };
+        let possible = sums.baseline.are_possible() && sums.canary.are_possible();
+        if possible && process.ln_e() == evidence.e_value().ln() {
+            Ok(process)
         } else {
-            Err(Error::new(ErrorKind::State, "sums that no units can have"))
+            Err(Error::new(ErrorKind::State, "sums that no units can have, or evidence that is not theirs"))
         }
     }
 }
@@ -191,21 +210,17 @@ impl Sums {
             xx: self.xx + other.xx + weight * dx * dx,
             binomial: self.binomial && other.binomial,
         };
-        if sums.are_finite() {
+        if sums.are_possible() {
             Ok(sums)
         } else {
             Err(Error::value(format!("{units} units, or sums beyond a float")))
         }
     }
 
-    fn are_finite(&self) -> bool {
+    fn are_possible(&self) -> bool {
         let Sums { units, bad, good, y, x, yy, xy, xx, .. } = *self;
-        let counted = units <= crate::telemetry::MAX_COUNT;
-        counted
-            && [bad, y, x, yy, xy, xx].iter().all(|sum| sum.is_finite())
-            && yy >= 0.0
-            && xx >= 0.0
-            && !good.is_nan()
+        let finite = [bad, y, x, yy, xy, xx].iter().all(|sum| sum.is_finite());
+        finite && units <= MAX_COUNT && bad >= 0.0 && good >= 0.0 && x >= 0.0 && yy >= 0.0 && xx >= 0.0
     }
 
     /// Amount per size.
@@ -238,12 +253,13 @@ impl MeanProcess {
     /// is not positive and finite, or a `best_level` that is not between 0 and 1/2.
     pub fn new(design: MeanDesign) -> Result<MeanProcess, Error> {
         check(design.margin, design.direction)?;
-        NormalMixture::best_at(design.best_at, design.best_level, Sides::One)?;
+        let mixture = NormalMixture::best_at(design.best_at, design.best_level, Sides::One)?;
         Ok(MeanProcess {
             schema: Schema,
             design,
             sums: Arms { baseline: Sums::NONE, canary: Sums::NONE },
             evidence: Running::START,
+            mixture,
         })
     }
 
@@ -301,39 +317,53 @@ impl MeanProcess {
     pub fn effect(&self, level: f64) -> Result<Effect, Error> {
         let MeanDesign { best_at, best_level, .. } = self.design;
         let mixture = NormalMixture::best_at(best_at, best_level, Sides::Two)?;
-        let Arms { baseline, canary } = self.sums;
-        let n = (baseline.units + canary.units) as f64;
-        let bound = mixture.bound(n, 1.0 - level)?;
-        let measure = Measure::MeanDifference;
-        if !self.suffices() {
-            let interval = Interval { low: None, high: None, level };
-            return Ok(Effect { measure, estimate: None, interval });
-        }
-        let difference = canary.mean() - baseline.mean();
-        let half = bound * libm::sqrt((canary.variance() + baseline.variance()) / n);
+        let [error, time] = if self.suffices() { self.error_and_time(1.0) } else { [f64::NAN, 1.0] };
+        // NaN while there is too little, which bounds nothing.
+        let half = mixture.bound(time, 1.0 - level)? * error / libm::sqrt(time);
+        let difference = self.sums.canary.mean() - self.sums.baseline.mean();
         Ok(Effect {
-            measure,
-            estimate: Some(difference),
+            measure: Measure::MeanDifference,
+            estimate: Some(difference).filter(|_| self.suffices()),
             interval: Interval::new(difference - half, difference + half, level),
         })
     }
 
+    /// The standard error of the canary's mean less `factor` times the baseline's, and the number of units that would have it at an even split.
+    ///
+    /// A unit of the smaller arm has at least the variance that it would have if variances were as means are, at the margin: an arm that happens to
+    /// have few events is not surer for it.
+    fn error_and_time(&self, factor: f64) -> [f64; 2] {
+        let units = Arms { baseline: self.sums.baseline.units as f64, canary: self.sums.canary.units as f64 };
+        let own = Arms {
+            baseline: factor * factor * self.sums.baseline.variance() * units.baseline,
+            canary: self.sums.canary.variance() * units.canary,
+        };
+        let mut of_unit = own;
+        if units.canary < units.baseline {
+            of_unit.canary = own.canary.max(own.baseline / factor);
+        } else if units.baseline < units.canary {
+            of_unit.baseline = own.baseline.max(own.canary * factor);
+        }
+        let variance = of_unit.baseline / units.baseline + of_unit.canary / units.canary;
+        [libm::sqrt(variance), 2.0 * (of_unit.baseline + of_unit.canary) / variance]
+    }
+
     fn ln_e(&self) -> f64 {
-        let MeanDesign { claim, direction, margin, best_at, best_level } = self.design;
-        let Ok(mixture) = NormalMixture::best_at(best_at, best_level, Sides::One) else { return 0.0 };
+        let MeanDesign { claim, direction, margin, .. } = self.design;
         if !self.suffices() {
             return 0.0;
         }
         let worse = if direction == Direction::LowerIsWorse { -1.0 } else { 1.0 };
         let shown = if claim == Claim::Harm { worse } else { -worse };
-        let Arms { baseline, canary } = self.sums;
-        let n = (baseline.units + canary.units) as f64;
+        let [baseline, canary] = [self.sums.baseline.mean(), self.sums.canary.mean()];
         let beyond = |factor: f64, shift: f64| {
-            let difference = shown * (canary.mean() - factor * baseline.mean() - shift);
-            let error = libm::sqrt((canary.variance() + factor * factor * baseline.variance()) / n);
+            let [error, time] = self.error_and_time(factor);
+            let difference = shown * (canary - factor * baseline - shift);
             // A sum so large that the mixture has no number for it is as large as can be said.
-            let sum = (difference / error).clamp(-1e100, 1e100);
-            mixture.ln(sum, n).unwrap_or(0.0)
+            let sum = (difference / error * libm::sqrt(time)).clamp(-1e100, 1e100);
+            let ln_e = self.mixture.ln(sum, time).unwrap_or(0.0);
+            // A share of a mean below 0 is neither better nor worse.
+            if factor != 1.0 && baseline < 0.0 { ln_e.min(0.0) } else { ln_e }
         };
         let absolute = margin.absolute.filter(|margin| *margin > 0.0);
         let relative =

@@ -15,8 +15,7 @@
 use crate::error::Error;
 use crate::special::binomial::{deviance, stirling_error};
 use crate::special::logarithm::ln;
-use crate::special::normal::{LN_SQRT_2PI, ln_normal_sf};
-use crate::special::root::find_zero;
+use crate::special::normal::{LN_SQRT_2PI, ln_normal_density, ln_normal_sf};
 
 /// The rho of a normal mixture whose two-sided bound at `alpha` is about the smallest at intrinsic time `v`.
 fn best_rho(v: f64, alpha: f64, sides: Sides) -> f64 {
@@ -102,10 +101,23 @@ impl NormalMixture {
         let z = libm::sqrt(2.0 * needed + libm::log1p(v / self.rho));
         let z = match self.sides {
             Sides::Two => z,
-            // Between it without the factor 2, and it with Phi = 1/2 at 0.
-            Sides::One => find_zero(0.0, z, 1e-15 * z, |z| Ok::<f64, Error>(self.at(z, v) - needed))?,
+            Sides::One => self.one_sided_bound(z, v, needed),
         };
         Ok(z * libm::sqrt(v + self.rho))
+    }
+
+    /// By Newton's method: ln E is convex, and more than needed at the two-sided bound, from where the steps fall towards the one-sided.
+    fn one_sided_bound(&self, mut z: f64, v: f64, needed: f64) -> f64 {
+        for _ in 0..50 {
+            let slope = z + libm::exp(ln_normal_density(z) - ln_normal_sf(-z));
+            let step = (self.at(z, v) - needed) / slope;
+            z -= step;
+            // The error is now about the square of that.
+            if step <= 1e-9 * z {
+                break;
+            }
+        }
+        z
     }
 }
 
@@ -174,6 +186,11 @@ impl BetaBinomialMixture {
         self.prior.ln_ratio(&[self.h, self.g], [x, y].into_iter())
     }
 
+    /// The derivative of the same when a step down becomes one up.
+    fn slope(&self, x: f64, y: f64) -> f64 {
+        digamma(self.r / self.h + y) - digamma(self.r / self.g + x) + libm::log(self.h / self.g)
+    }
+
     /// The sum that is reached at intrinsic time `v`, or at any other, with probability `alpha` at most; `None` where not even the largest
     /// possible one, v/g, is too much.
     ///
@@ -186,22 +203,46 @@ impl BetaBinomialMixture {
         if !(v >= 0.0 && (down + up).is_finite()) {
             return Err(Error::value(format!("intrinsic time {v} in units of g + h")));
         }
-        let excess = |s: f64| self.at((down - s).max(0.0), up + s) - needed;
-        if excess(down) < 0.0 {
+        let short = |s: f64| self.at((down - s).max(0.0), up + s) - needed;
+        if short(down) < 0.0 {
             return Ok(None);
         }
-        // A little above the bound of the normal mixture, mostly.
+        // Newton's method from about the bound of the normal mixture. ln E is convex: after the first step they fall towards the bound.
         let rho = self.r + self.g * self.h;
         let guess = libm::sqrt((v + rho) * (libm::log1p(v / rho) + 2.0 * needed));
         let (mut low, mut high) = (0.0, down);
-        for near in [0.9 * guess, 1.3 * guess] {
-            if near > low && near < high {
-                if excess(near) <= 0.0 { low = near } else { high = near }
+        let mut s = guess.min(0.5 * down);
+        for _ in 0..100 {
+            let excess = short(s);
+            if excess > 0.0 {
+                high = s
+            } else {
+                low = s
+            }
+            let mut next = s - excess / self.slope((down - s).max(0.0), up + s);
+            if !(low..=high).contains(&next) {
+                next = 0.5 * (low + high);
+            }
+            let step = (next - s).abs();
+            s = next;
+            // What s loses in the counts that it is added to is lost anyway.
+            if step <= 1e-13 * s + f64::EPSILON * (down + up) {
+                break;
             }
         }
-        let bound = find_zero(low, high, 1e-13 * high, |s| Ok::<f64, Error>(excess(s)))?;
-        Ok(Some(bound * self.unit))
+        Ok(Some(s * self.unit))
     }
+}
+
+/// The derivative of ln gamma to 1e-8, which is enough for a slope (Abramowitz and Stegun 6.3.5, 6.3.18).
+fn digamma(mut x: f64) -> f64 {
+    let mut below = 0.0;
+    while x < 6.0 {
+        below += 1.0 / x;
+        x += 1.0;
+    }
+    let w = 1.0 / (x * x);
+    libm::log(x) - 0.5 / x - w * (1.0 / 12.0 - w * (1.0 / 120.0 - w / 252.0)) - below
 }
 
 /// A Dirichlet distribution around shares that add up to 1, as a prior of counts.
@@ -227,12 +268,18 @@ impl Dirichlet {
     /// `D(x, m) = x ln(x/m) + m - x` and d the error of Stirling's formula (Loader 2000): nothing large cancels.
     pub(super) fn ln_ratio(&self, shares: &[f64], counts: impl Iterator<Item = f64> + Clone) -> f64 {
         let all = self.concentration + counts.clone().sum::<f64>();
-        let of = |(share, count): (&f64, f64)| {
+        let (mut sum, mut product) = (self.constant, 1.0);
+        for (share, count) in shares.iter().zip(counts) {
             let cell = self.concentration * share + count;
-            deviance(cell, all * share, 0.0) - 0.5 * ln(cell) + stirling_error(cell)
-        };
-        let cells: f64 = shares.iter().zip(counts).map(of).sum();
-        cells + self.constant + 0.5 * ln(all) - stirling_error(all)
+            sum += deviance(cell, all * share, 0.0) + stirling_error(cell);
+            product *= cell;
+            // Of many cohorts a float does not hold it.
+            if !(1e-200..1e200).contains(&product) {
+                sum -= 0.5 * ln(product);
+                product = 1.0;
+            }
+        }
+        sum - 0.5 * ln(product / all) - stirling_error(all)
     }
 }
 

@@ -92,10 +92,13 @@ impl TryFrom<Saved> for SplitProcess {
     fn try_from(saved: Saved) -> Result<SplitProcess, Error> {
         let Saved { design, counts, evidence, .. } = saved;
         let fresh = SplitProcess::new(design)?;
-        if counts.len() == fresh.counts.len() && sum(&counts) <= MAX_COUNT {
-            Ok(SplitProcess { counts, evidence, ..fresh })
+        let fits = counts.len() == fresh.counts.len() && sum(&counts) <= MAX_COUNT;
+        let process = SplitProcess { counts, evidence, ..fresh };
+        if fits && process.ln_e() == evidence.e_value().ln() {
+            Ok(process)
         } else {
-            Err(Error::new(ErrorKind::State, "counts that do not fit the planned cohorts"))
+            let message = "counts that do not fit the planned cohorts, or evidence that is not theirs";
+            Err(Error::new(ErrorKind::State, message))
         }
     }
 }

@@ -389,12 +389,15 @@ pub(crate) fn stirling_error(x: f64) -> f64 {
     if x == floor {
         return STIRLING_ERRORS.get(floor as usize).copied().unwrap_or_default();
     }
-    let (mut up, mut x) = (0.0, x);
-    while x < 8.0 {
-        up += (x + 0.5) * libm::log1p(1.0 / x) - 1.0;
-        x += 1.0;
+    // gamma(y)/gamma(x) is the product of what lies between; with y^steps over it, two logarithms are enough.
+    let steps = libm::ceil(8.0 - x);
+    let y = x + steps;
+    let (mut quotient, mut below) = (1.0, x);
+    while below < y - 0.5 {
+        quotient *= y / below;
+        below += 1.0;
     }
-    up + stirling_error(x)
+    stirling_error(y) + (x - 0.5) * libm::log(y / x) + libm::log(quotient) - steps
 }
 
 /// For whole numbers below 8 (mpmath 1.3.0, 50 digits); 0 is not asked for.

@@ -68,6 +68,23 @@ fn ssrm(case: &Case) -> Verdict {
     Ok(Outcome::Agrees)
 }
 
+/// The same formula in `cohort.json`: p and ln e after each batch.
+pub fn batches_of_users(case: &Case) -> Verdict {
+    let text = |e: serinus::Error| e.to_string();
+    let (inputs, expected) = (&case.case["inputs"], &case.case["expected"]);
+    let concentration = number(&inputs["concentration"]).ok_or("no concentration")?;
+    let tolerance = Tolerance::new(0.0).map_err(text)?;
+    let design = SplitDesign { planned: numbers(&inputs["probs"])?, concentration, tolerance };
+    let mut process = SplitProcess::new(design).map_err(text)?;
+    let (p, ln_e) = (numbers(&expected["p_values"])?, numbers(&expected["log_bf"])?);
+    for ((batch, p), ln_e) in inputs["batches"].as_array().ok_or("no batches")?.iter().zip(p).zip(ln_e) {
+        process.update(&users(batch)?).map_err(text)?;
+        close("p", process.p_value().value(), p, ROOT, 1.0)?;
+        close("ln e", process.e_value().ln(), ln_e, ROOT, 1.0)?;
+    }
+    Ok(Outcome::Agrees)
+}
+
 /// With 25 digits by mpmath. The interval that some cases record is that of this process; ours for the rate ratio, of other bets, is
 /// checked against its own process in `tests/sequential_counts.rs`.
 fn dirichlet(case: &Case) -> Verdict {

@@ -188,9 +188,6 @@ impl<'a> Case<'a> {
             // Another statistic under the same name.
             "anderson_ksamp" if self.param("variant") == "right" => "anderson_ksamp, variant right",
             "" if self.case.get("kind").is_some() => self.text("kind"),
-            "" if self.text("method").starts_with("GrowthBook") && self.param("difference") == "relative" => {
-                "GrowthBook sequential two-sided, relative"
-            }
             "" if self.text("method") == "beta_binomial_log_mixture" && self.param("one_sided") == true => {
                 "beta_binomial_log_mixture, one-sided"
             }
@@ -1008,6 +1005,7 @@ fn cohort(case: &Case) -> Verdict {
         "binomial_exact" => binomial(case),
         "cmh" | "breslow_day" => strata_of_counts(case),
         "van_elteren" => strata_of_values(case),
+        "sequential_srm" => counts_at_any_time::batches_of_users(case),
         _ => Ok(Outcome::NotBuilt),
     }
 }

@@ -119,8 +119,10 @@ fn one_stream(case: &Case) -> Verdict {
     if stop == Some(output(case, "stop")?) { Ok(Outcome::Agrees) } else { Err(format!("stops at {stop:?}")) }
 }
 
-/// The interval, and through the mixture the p value of the difference. Where there is no error in the baseline, or fewer than five events
-/// in an arm, nothing is said: p = 1.
+/// gbstats' interval and p value, by its formula from our mixture with the number of units as the clock; then the interval of the process, whose
+/// clock is the number of units that would tell as much at an even split. The two are one where the split is even and the variances are those of
+/// it; elsewhere, and of quotients of means by the delta method, which the process does not have, what agrees is the formula. Where there is no
+/// error in the baseline, or fewer than five events in an arm, the process says nothing: p = 1.
 fn growthbook(case: &Case) -> Verdict {
     let alpha = param(case, "alpha")?;
     let design = MeanDesign {
@@ -132,14 +134,18 @@ fn growthbook(case: &Case) -> Verdict {
     };
     let mut process = MeanProcess::new(design).map_err(text)?;
     let inputs = &case.case["inputs"];
-    let total = if inputs["baseline"].is_array() {
+    // Units, mean, and variance of a unit.
+    let arms: Arms<[f64; 3]> = if inputs["baseline"].is_array() {
         let of = |field: &str| -> Result<Counts, String> {
             let pair = numbers(&inputs[field])?;
             Counts::new(pair[0] as u64, pair[1] as u64).map_err(text)
         };
         let arms = Arms { baseline: of("baseline")?, canary: of("canary")? };
         process.update_counts(arms).map_err(text)?;
-        arms.baseline.total() + arms.canary.total()
+        arms.map(|counts| {
+            let share = counts.share().unwrap_or(f64::NAN);
+            [counts.total() as f64, share, share * (1.0 - share)]
+        })
     } else {
         let of = |field: &str| -> Result<Moments, String> {
             let part = |name: &str| number(&inputs[field][name]).ok_or("no sums");
@@ -147,25 +153,44 @@ fn growthbook(case: &Case) -> Verdict {
         };
         let arms = Arms { baseline: of("a")?, canary: of("b")? };
         process.update(arms).map_err(text)?;
-        arms.baseline.n() + arms.canary.n()
+        arms.map(|moments| [moments.n() as f64, moments.mean(), moments.variance().unwrap_or(f64::NAN)])
     };
-    if !process.suffices() {
-        let silent = process.p_value().ln() == 0.0
-            && process.effect(1.0 - alpha).map_err(text)?.interval.low.is_none();
-        return if silent { Ok(Outcome::Policy) } else { Err("something is said of too little".into()) };
-    }
     let effect = process.effect(1.0 - alpha).map_err(text)?;
-    let (estimate, interval) = (effect.estimate.ok_or("no estimate")?, effect.interval);
-    let expected = numbers(&case.case["outputs"]["ci"])?;
-    let width = expected[1] - expected[0];
-    close("low", interval.low.unwrap_or(f64::NAN), expected[0], CLOSED_FORM, width)?;
-    close("high", interval.high.unwrap_or(f64::NAN), expected[1], CLOSED_FORM, width)?;
+    if !process.suffices() && (process.p_value().ln() != 0.0 || effect.interval.low.is_some()) {
+        return Err("something is said of too little".into());
+    }
+    if case.case["outputs"]["error"].is_string() {
+        return Ok(Outcome::Policy);
+    }
+
+    let Arms { baseline: [n_b, mean_b, var_b], canary: [n_c, mean_c, var_c] } = arms;
+    let relative = case.param("difference") == "relative";
+    let (estimate, variance) = if relative {
+        let quotient = mean_c / mean_b;
+        (quotient - 1.0, (var_c / n_c + quotient * quotient * var_b / n_b) / (mean_b * mean_b))
+    } else {
+        (mean_c - mean_b, var_c / n_c + var_b / n_b)
+    };
     let mixture = NormalMixture::best_at(design.best_at, alpha, Sides::Two).map_err(text)?;
-    let n = total as f64;
-    // The half width is error times bound over sqrt(n).
-    let error = 0.5 * (interval.high.unwrap_or(0.0) - interval.low.unwrap_or(0.0)) * n.sqrt()
-        / mixture.bound(n, alpha).map_err(text)?;
-    let p = (-mixture.ln(estimate / error * n.sqrt(), n).map_err(text)?).exp().min(1.0);
-    same("p", p, output(case, "p_value")?, ROOT)?;
-    Ok(Outcome::Agrees)
+    let half = |time: f64| mixture.bound(time, alpha).map(|bound| bound * (variance / time).sqrt());
+    let all = n_b + n_c;
+    let reach = half(all).map_err(text)?;
+    let expected = numbers(&case.case["outputs"]["ci"])?;
+    close("low", estimate - reach, expected[0], CLOSED_FORM, expected[1] - expected[0])?;
+    close("high", estimate + reach, expected[1], CLOSED_FORM, expected[1] - expected[0])?;
+    let ln_e = mixture.ln(estimate * (all / variance).sqrt(), all).map_err(text)?;
+    same("p", (-ln_e).exp().min(1.0), output(case, "p_value")?, ROOT)?;
+    if relative || !process.suffices() {
+        return Ok(Outcome::Policy);
+    }
+
+    let time = 2.0 * (var_c + var_b) / variance;
+    let reach = half(time).map_err(text)?;
+    for (limit, expected) in
+        [(effect.interval.low, estimate - reach), (effect.interval.high, estimate + reach)]
+    {
+        close("limit", limit.unwrap_or(f64::NAN), expected, CLOSED_FORM, 2.0 * reach)?;
+    }
+    // With unlike variances a split of 500 to 480 is not the even one.
+    Ok(if (time / all - 1.0).abs() < 1e-12 { Outcome::Agrees } else { Outcome::Policy })
 }
