@@ -61,6 +61,7 @@ pub mod compare;
 pub mod error;
 pub mod evidence;
 pub mod sequential;
+pub mod slo;
 mod special;
 #[cfg(feature = "synth")]
 pub mod synth;

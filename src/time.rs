@@ -178,4 +178,28 @@ pub mod span {
                 .transpose()
         }
     }
+
+    /// The same for `Vec<Duration>`.
+    pub mod list {
+        use core::time::Duration;
+
+        use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+        /// For `#[serde(with)]`.
+        ///
+        /// # Errors
+        /// Those of the serializer.
+        pub fn serialize<S: Serializer>(spans: &[Duration], serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(spans.iter().map(|span| super::format(*span)))
+        }
+
+        /// For `#[serde(with)]`.
+        ///
+        /// # Errors
+        /// Those of [`parse`](super::parse).
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
+            let spans = Vec::<String>::deserialize(deserializer)?;
+            spans.iter().map(|text| super::parse(text).map_err(D::Error::custom)).collect()
+        }
+    }
 }

@@ -34,6 +34,17 @@ impl TryFrom<Unchecked> for Counts {
 }
 
 impl Counts {
+    /// A single good one.
+    pub(crate) const ONE_GOOD: Counts = Counts { bad: 0, total: 1 };
+    /// A single bad one.
+    pub(crate) const ONE_BAD: Counts = Counts { bad: 1, total: 1 };
+
+    /// What a sum of counts was packed from: bad ones of no fewer in total.
+    #[inline]
+    pub(crate) fn of_packed(bad: u64, total: u64) -> Counts {
+        Counts { bad: bad.min(total), total }
+    }
+
     /// From the number of bad ones and of all.
     ///
     /// # Errors

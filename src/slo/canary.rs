@@ -1,0 +1,181 @@
+//! Both arms under one objective: who burns the budget.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Accepted, Alerts, Caution, Excess, Objective, Relative, RelativeRule, Rule, Severity, State,
+    WindowDesign, Windows,
+};
+use crate::{arm::Arms, error::Error, telemetry::Counts, time::Timestamp};
+
+/// What is watched of a canary and its baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CanaryDesign {
+    /// The objective, the same for both arms.
+    pub objective: Objective,
+    /// The width of a bucket: at least the step of the telemetry.
+    #[serde(with = "crate::time::span")]
+    pub bucket: Duration,
+    /// The absolute rules.
+    pub rules: Vec<Rule>,
+    /// The relative one.
+    pub relative: RelativeRule,
+    /// What they need before they say anything.
+    #[serde(default)]
+    pub caution: Caution,
+    /// How late a bucket may come.
+    #[serde(default, with = "crate::time::span")]
+    pub horizon: Duration,
+}
+
+impl CanaryDesign {
+    /// [`Rule::rollout`] and [`RelativeRule::rollout`] for a rollout of this length.
+    ///
+    /// # Errors
+    /// A rollout of less than twelve buckets.
+    pub fn rollout(objective: Objective, length: Duration, bucket: Duration) -> Result<CanaryDesign, Error> {
+        Ok(CanaryDesign {
+            objective,
+            bucket,
+            rules: Rule::rollout(length, bucket)?.to_vec(),
+            relative: RelativeRule::rollout(length, bucket)?,
+            caution: Caution::default(),
+            horizon: Duration::ZERO,
+        })
+    }
+}
+
+/// Who burns the budget too fast, if anybody does. The first that holds is the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Burning {
+    /// The canary does, by a rule that pages, and several times as fast as the baseline: roll it back.
+    Canary,
+    /// The canary does, by a rule that pages, and is not shown to be so much faster than the baseline: hold, since it may not be the
+    /// canary that is wrong.
+    Service,
+    /// There is reason for a ticket: a rule that asks for one, a spike that is over, or a canary that is several times as fast
+    /// without being fast.
+    Ticket,
+    /// Too little is known: no rule that pages knows enough, or the relative one does not.
+    Unknown,
+    /// Nobody.
+    Nobody,
+}
+
+/// The windows, rules and comparison of both arms.
+///
+/// ```
+/// use core::time::Duration;
+/// use serinus::{Arms, Timestamp, slo::{Burning, Canary, CanaryDesign, Objective}, telemetry::Counts};
+/// let seconds = Duration::from_secs;
+/// let objective = Objective::new("99.9%".parse()?, seconds(30 * 86_400))?;
+/// let mut canary = Canary::new(CanaryDesign::rollout(objective, seconds(1_800), seconds(5))?)?;
+/// for tick in 1..=120_i64 {
+///     // after five minutes two of a hundred of the canary's requests fail
+///     let bad = if tick > 60 { 2 } else { 0 };
+///     let seen = Arms { baseline: Counts::new(0, 900)?, canary: Counts::new(bad, 100)? };
+///     canary.push(Timestamp::from_micros(tick * 5_000_000), seen)?;
+///     let burning = canary.evaluate();
+///     let expected = match tick {
+///         // half of five minutes must be known
+///         ..30 => Burning::Unknown,
+///         30..70 => Burning::Nobody,
+///         // above three times the baseline in both windows; soon for a minute; not above 14.4 in the long window yet
+///         70..104 => Burning::Ticket,
+///         _ => Burning::Canary,
+///     };
+///     assert_eq!(burning, expected, "{tick}");
+/// }
+/// # Ok::<(), serinus::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Canary {
+    windows: Arms<Windows>,
+    alerts: Arms<Alerts>,
+    relative: Relative,
+}
+
+impl Canary {
+    /// Nothing seen yet.
+    ///
+    /// # Errors
+    /// Windows that are no multiples of the bucket, a rule that can never fire, or one that is wrong.
+    pub fn new(design: CanaryDesign) -> Result<Canary, Error> {
+        let CanaryDesign { objective, bucket, rules, relative, caution, horizon } = design;
+        let mut spans: Vec<Duration> = rules.iter().flat_map(|rule| [rule.long, rule.short]).collect();
+        spans.extend([relative.long, relative.short]);
+        spans.sort_unstable();
+        spans.dedup();
+        let windows = Windows::new(WindowDesign { bucket, windows: spans, horizon, coarse: None })?;
+        let alerts = Alerts::new(&objective, rules, caution.clone(), &windows)?;
+        Ok(Canary {
+            relative: Relative::new(&objective, relative, caution, &windows)?,
+            alerts: Arms { baseline: alerts.clone(), canary: alerts },
+            windows: Arms { baseline: windows.clone(), canary: windows },
+        })
+    }
+
+    /// What both arms saw in the bucket that `end` lies in.
+    ///
+    /// # Errors
+    /// Those of [`Windows::push`], in either arm; nothing changes then.
+    pub fn push(&mut self, end: Timestamp, seen: Arms<Counts>) -> Result<Arms<Accepted>, Error> {
+        let baseline = self.windows.baseline.admits(end, seen.baseline)?;
+        let canary = self.windows.canary.admits(end, seen.canary)?;
+        Ok(Arms {
+            baseline: self.windows.baseline.take(baseline, seen.baseline),
+            canary: self.windows.canary.take(canary, seen.canary),
+        })
+    }
+
+    /// Asks every rule, as of the newest bucket; once for each bucket.
+    pub fn evaluate(&mut self) -> Burning {
+        self.alerts.baseline.evaluate(&self.windows.baseline);
+        self.alerts.canary.evaluate(&self.windows.canary);
+        self.relative.evaluate(self.windows.as_ref());
+        self.burning()
+    }
+
+    /// What the rules said when they were last asked.
+    #[must_use]
+    pub fn burning(&self) -> Burning {
+        let says = |severity: Severity| self.alerts.canary.state(severity);
+        let excess = self.relative.excess();
+        // One rule that pages is enough to know.
+        let mut pages =
+            self.alerts.canary.iter().filter(|alert| alert.rule.severity == Severity::Page).peekable();
+        let blind = pages.peek().is_some() && pages.all(|alert| alert.state == State::Unknown);
+        match (says(Severity::Page), excess) {
+            (State::Firing, Excess::Page) => Burning::Canary,
+            (State::Firing, _) => Burning::Service,
+            (_, Excess::Page | Excess::Ticket) => Burning::Ticket,
+            _ if says(Severity::Ticket) == State::Firing => Burning::Ticket,
+            (_, Excess::Unknown) => Burning::Unknown,
+            _ if blind => Burning::Unknown,
+            _ => Burning::Nobody,
+        }
+    }
+
+    /// The windows of each arm.
+    #[must_use]
+    pub fn windows(&self) -> &Arms<Windows> {
+        &self.windows
+    }
+
+    /// The absolute rules of each arm.
+    #[must_use]
+    pub fn alerts(&self) -> &Arms<Alerts> {
+        &self.alerts
+    }
+
+    /// The relative rule.
+    #[must_use]
+    pub fn relative(&self) -> &Relative {
+        &self.relative
+    }
+}

@@ -1,0 +1,472 @@
+//! Bad of total over many windows of time at once: a ring of prefix sums.
+//!
+//! Time is cut into buckets of one width, `(k w, (k+1) w]`, and each is observed once. A bucket's counts, and whether it was
+//! observed at all, are packed into one integer of 128 bits: 22 for the number of observed buckets, 53 for the events, 53
+//! for the bad ones. The ring holds the running sums of these, so that any window is the difference of two of them, by
+//! one subtraction modulo 2^128; the parts cannot run into each other, since the events of the whole ring stay below 2^53.
+//!
+//! Pushing the next bucket and asking for a window take the same time whatever the length of the windows. A late bucket costs one
+//! addition for each bucket after it.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{error::Error, telemetry::Counts, time::Timestamp};
+
+/// What the windows of a stream look like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WindowDesign {
+    /// The width of a bucket.
+    #[serde(with = "crate::time::span")]
+    pub bucket: Duration,
+    /// The lengths of the windows: multiples of the bucket, in any order.
+    #[serde(with = "crate::time::span::list")]
+    pub windows: Vec<Duration>,
+    /// How late a bucket may come: less than the longest fine window. What is later is counted and left out.
+    #[serde(default, with = "crate::time::span")]
+    pub horizon: Duration,
+    /// Windows of so much and longer are kept in coarse buckets of that width, which saves memory. The far edge of such a
+    /// window is then rounded to a whole coarse bucket: it is shorter by less than one. Default: none are.
+    #[serde(default, with = "crate::time::span::option", skip_serializing_if = "Option::is_none")]
+    pub coarse: Option<Duration>,
+}
+
+/// What became of a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Accepted {
+    /// Later than all before.
+    New,
+    /// Earlier than the newest, and filled in.
+    Late,
+    /// Known already, with the same counts: nothing changed.
+    Duplicate,
+    /// Known already, with other counts: the first ones stay.
+    Conflicting,
+    /// Beyond the horizon: left out.
+    TooLate,
+}
+
+/// How many buckets met which fate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Later than all before.
+    pub new: u64,
+    /// Filled in.
+    pub late: u64,
+    /// Known already.
+    pub duplicates: u64,
+    /// Known with other counts.
+    pub conflicting: u64,
+    /// Left out.
+    pub too_late: u64,
+}
+
+/// What one window holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WindowSum {
+    /// Bad of total.
+    pub counts: Counts,
+    /// How many of its buckets were observed, be it that nothing happened in them.
+    pub observed: u64,
+    /// How many buckets it has.
+    pub buckets: u64,
+}
+
+impl WindowSum {
+    /// The share of its buckets that were observed.
+    #[must_use]
+    pub fn coverage(&self) -> f64 {
+        self.observed as f64 / self.buckets as f64
+    }
+}
+
+/// Bad of total over many windows, all of which end with the newest bucket.
+///
+/// ```
+/// use core::time::Duration;
+/// use serinus::{Timestamp, slo::{Accepted, WindowDesign, Windows}, telemetry::Counts};
+/// let minutes = |n: u64| Duration::from_secs(60 * n);
+/// let at = |minute: i64| Timestamp::from_micros(minute * 60_000_000);
+/// let windows = vec![minutes(5), minutes(60)];
+/// let design = WindowDesign { bucket: minutes(1), windows, horizon: minutes(10), coarse: None };
+/// let mut errors = Windows::new(design)?;
+/// for minute in (1..=60).filter(|minute| *minute != 58) {
+///     errors.push(at(minute), Counts::new(2, 100)?)?;
+/// }
+/// let short = errors.sum(minutes(5)).unwrap();
+/// assert_eq!((short.counts, short.observed, short.buckets), (Counts::new(8, 400)?, 4, 5));
+/// assert_eq!(errors.push(at(58), Counts::new(0, 100)?)?, Accepted::Late);
+/// assert_eq!(errors.push(at(58), Counts::new(0, 100)?)?, Accepted::Duplicate);
+/// assert_eq!(errors.push(at(58), Counts::new(1, 100)?)?, Accepted::Conflicting);
+/// assert_eq!(errors.push(at(3), Counts::new(1, 100)?)?, Accepted::TooLate);
+/// assert_eq!(errors.sum(minutes(60)).unwrap().counts, Counts::new(118, 6_000)?);
+/// assert_eq!(errors.bytes(), 16 * 61); // one more than the longest window has
+/// # Ok::<(), serinus::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Windows {
+    design: WindowDesign,
+    /// Microseconds.
+    width: i64,
+    /// Buckets.
+    horizon: u64,
+    fine: Ring,
+    coarse: Option<Coarse>,
+    windows: Vec<Length>,
+    /// Of the newest bucket: its number, and the microsecond that it ends with. None yet: nothing was seen.
+    newest: Option<(i64, i64)>,
+    tally: Tally,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Coarse {
+    /// Fine buckets in one.
+    every: i64,
+    ring: Ring,
+}
+
+/// A window, in buckets of the ring that it is kept in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Length {
+    span: Duration,
+    buckets: usize,
+    coarse: bool,
+}
+
+/// A place among the windows, for [`Windows::at`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place(usize);
+
+impl Windows {
+    /// Empty windows.
+    ///
+    /// # Errors
+    /// A bucket of no microseconds, no window, a window that is no multiple of its bucket (be it the coarse one), a coarse bucket
+    /// that is no multiple of the fine one, more than 4,194,303 buckets, or a horizon that is not below the longest fine window.
+    pub fn new(design: WindowDesign) -> Result<Windows, Error> {
+        let wrong = |message: String| Err(Error::value(message).at("windows"));
+        let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        let width = micros(design.bucket);
+        if width == 0 || design.bucket.subsec_nanos() % 1_000 != 0 {
+            return wrong(format!("a bucket of {:?} is not of whole microseconds", design.bucket));
+        }
+        let every = match design.coarse {
+            None => None,
+            Some(coarse) if coarse > design.bucket && micros(coarse) % width == 0 => {
+                Some(micros(coarse) / width)
+            }
+            Some(coarse) => {
+                return wrong(format!("a coarse bucket of {coarse:?} is no multiple of {:?}", design.bucket));
+            }
+        };
+        let mut windows = Vec::with_capacity(design.windows.len());
+        for span in &design.windows {
+            let coarse = every.filter(|_| design.coarse.is_some_and(|coarse| *span >= coarse));
+            let own = width.saturating_mul(coarse.unwrap_or(1));
+            let whole = span.subsec_nanos() % 1_000 == 0 && micros(*span) % own == 0;
+            if !whole || span.is_zero() {
+                return wrong(format!("{span:?} is no multiple of the bucket of {} microseconds", own));
+            }
+            if micros(*span) / width > MOST_BUCKETS {
+                return wrong(format!("{span:?} has more than {MOST_BUCKETS} buckets"));
+            }
+            let buckets = usize::try_from(micros(*span) / own).unwrap_or(usize::MAX);
+            windows.push(Length { span: *span, buckets, coarse: coarse.is_some() });
+        }
+        let longest = |coarse: bool| windows.iter().filter(|w| w.coarse == coarse).map(|w| w.buckets).max();
+        // A coarse bucket is filled from the fine ones, which it has to be told apart from.
+        let fine = longest(false).unwrap_or(1);
+        let horizon = micros(design.horizon) / width;
+        if windows.is_empty() {
+            return wrong("no window".into());
+        }
+        if usize::try_from(horizon).is_ok_and(|horizon| horizon >= fine) && horizon > 0 {
+            return wrong(format!("a horizon of {:?} is not below the longest fine window", design.horizon));
+        }
+        let coarse =
+            every.zip(longest(true)).map(|(every, buckets)| Coarse { every, ring: Ring::new(buckets) });
+        Ok(Windows {
+            width,
+            horizon: horizon.unsigned_abs(),
+            fine: Ring::new(fine),
+            coarse,
+            windows,
+            newest: None,
+            tally: Tally::default(),
+            design,
+        })
+    }
+
+    /// The counts of the bucket that `end` lies in: those of an interval that ended then. Buckets between the newest and this
+    /// one are missing, until they come.
+    ///
+    /// # Errors
+    /// An instant too far from the epoch, or 2^53 events in the ring; nothing changes then.
+    #[inline]
+    pub fn push(&mut self, end: Timestamp, counts: Counts) -> Result<Accepted, Error> {
+        let bucket = self.admits(end, counts)?;
+        Ok(self.take(bucket, counts))
+    }
+
+    /// The bucket of counts that can be pushed.
+    #[inline]
+    pub(super) fn admits(&self, end: Timestamp, counts: Counts) -> Result<i64, Error> {
+        let events = self.fine.all().total().max(self.coarse.as_ref().map_or(0, |c| c.ring.all().total()));
+        if events.saturating_add(counts.total()) >= LIMIT {
+            return Err(too_many(events, counts.total()));
+        }
+        match self.newest {
+            // The usual case, without a division.
+            Some((newest, ended)) if within(end.micros(), ended, self.width) => Ok(newest + 1),
+            _ => self.bucket(end),
+        }
+    }
+
+    /// The counts of a bucket that was admitted.
+    #[inline]
+    pub(super) fn take(&mut self, bucket: i64, counts: Counts) -> Accepted {
+        let sum = Packed::observed(counts.bad(), counts.total());
+        if let Some((newest, _)) = self.newest
+            && bucket <= newest
+        {
+            return self.fill(newest, bucket, sum);
+        }
+        self.go_to(bucket);
+        self.add(0, bucket, sum);
+        self.tally.new += 1;
+        Accepted::New
+    }
+
+    /// The last bucket that ended by `now` becomes the newest; those that were not observed until then are missing.
+    ///
+    /// # Errors
+    /// An instant before the end of the newest bucket, or too far from the epoch; nothing changes then.
+    pub fn advance(&mut self, now: Timestamp) -> Result<(), Error> {
+        let at = self.bucket(now)?;
+        // The bucket that `now` lies in has ended only if `now` is its last instant.
+        let ended = if (i128::from(at) + 1) * i128::from(self.width) == i128::from(now.micros()) {
+            at
+        } else {
+            at - 1
+        };
+        match self.newest {
+            Some((newest, end)) if ended < newest => {
+                let end = Timestamp::from_micros(end);
+                Err(Error::value(format!("{now} is before {end}, until which buckets are known"))
+                    .at("windows"))
+            }
+            Some((newest, _)) if ended == newest => Ok(()),
+            _ => {
+                self.go_to(ended);
+                Ok(())
+            }
+        }
+    }
+
+    /// What the window of that length holds; `None` if there is none of that length.
+    #[must_use]
+    pub fn sum(&self, window: Duration) -> Option<WindowSum> {
+        self.place(window).map(|place| self.at(place))
+    }
+
+    /// The end of the newest bucket; `None` before the first.
+    #[must_use]
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.newest.map(|(_, end)| Timestamp::from_micros(end))
+    }
+
+    /// How many buckets met which fate.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// What was designed.
+    #[must_use]
+    pub fn design(&self) -> &WindowDesign {
+        &self.design
+    }
+
+    /// The bytes that the rings take: 16 a bucket. They never grow.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let rings = [Some(&self.fine), self.coarse.as_ref().map(|coarse| &coarse.ring)];
+        rings.into_iter().flatten().map(|ring| core::mem::size_of_val(ring.sums.as_slice())).sum()
+    }
+
+    pub(super) fn place(&self, window: Duration) -> Option<Place> {
+        self.windows.iter().position(|length| length.span == window).map(Place)
+    }
+
+    /// Of a place that is another's nothing was seen.
+    #[inline]
+    pub(super) fn at(&self, place: Place) -> WindowSum {
+        let Some(length) = self.windows.get(place.0) else { return Packed(0).window(1) };
+        match (&self.coarse, length.coarse, self.newest) {
+            (Some(Coarse { every, ring }), true, Some((newest, _))) => {
+                // The newest coarse bucket has only begun.
+                let begun = newest.rem_euclid(*every).unsigned_abs() + 1;
+                let before = (length.buckets as u64 - 1).saturating_mul(every.unsigned_abs());
+                ring.last(length.buckets).window(before + begun)
+            }
+            (Some(Coarse { every, ring }), true, None) => {
+                ring.last(length.buckets).window(length.buckets as u64 * every.unsigned_abs())
+            }
+            _ => self.fine.last(length.buckets).window(length.buckets as u64),
+        }
+    }
+
+    /// The bucket that an instant lies in: `(k w, (k+1) w]`.
+    fn bucket(&self, at: Timestamp) -> Result<i64, Error> {
+        let bucket = (i128::from(at.micros()) - 1).div_euclid(i128::from(self.width));
+        let far = || Error::value(format!("{at} is too far from the epoch")).at("windows");
+        // Its end is an instant, too.
+        let end = i64::try_from((bucket + 1) * i128::from(self.width)).map_err(|_| far())?;
+        i64::try_from(bucket).ok().filter(|_| end > i64::MIN).ok_or_else(far)
+    }
+
+    fn go_to(&mut self, bucket: i64) {
+        let before = self.newest.map_or(bucket, |(newest, _)| newest);
+        self.newest = Some((bucket, bucket.saturating_add(1).saturating_mul(self.width)));
+        self.fine.advance(bucket.abs_diff(before));
+        if let Some(Coarse { every, ring }) = &mut self.coarse {
+            ring.advance(bucket.div_euclid(*every).abs_diff(before.div_euclid(*every)));
+        }
+    }
+
+    /// Adds to a bucket that is `age` buckets older than the newest.
+    #[inline]
+    fn add(&mut self, age: u64, bucket: i64, sum: Packed) {
+        self.fine.add(age, sum);
+        if let Some(Coarse { every, ring }) = &mut self.coarse {
+            let newest = bucket.saturating_add_unsigned(age);
+            ring.add(newest.div_euclid(*every).abs_diff(bucket.div_euclid(*every)), sum);
+        }
+    }
+
+    fn fill(&mut self, newest: i64, bucket: i64, sum: Packed) -> Accepted {
+        let age = newest.abs_diff(bucket);
+        if age > self.horizon {
+            self.tally.too_late += 1;
+            return Accepted::TooLate;
+        }
+        let known = self.fine.bucket(age);
+        if known == sum {
+            self.tally.duplicates += 1;
+            Accepted::Duplicate
+        } else if known == Packed(0) {
+            self.add(age, bucket, sum);
+            self.tally.late += 1;
+            Accepted::Late
+        } else {
+            self.tally.conflicting += 1;
+            Accepted::Conflicting
+        }
+    }
+}
+
+#[cold]
+fn too_many(events: u64, more: u64) -> Error {
+    Error::value(format!("{more} events more than {events} are too many")).at("windows")
+}
+
+/// Whether an instant lies in the bucket that follows `ended`.
+#[inline]
+fn within(at: i64, ended: i64, width: i64) -> bool {
+    at.checked_sub(ended).is_some_and(|beyond| beyond > 0 && beyond <= width) && ended <= i64::MAX - width
+}
+
+const BITS: u32 = 53;
+/// The ring holds fewer events.
+const LIMIT: u64 = 1 << BITS;
+const MOST_BUCKETS: i64 = (1 << (128 - 2 * BITS)) - 1;
+
+/// Observed buckets, events and bad ones, each in its bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Packed(u128);
+
+impl Packed {
+    #[inline]
+    fn observed(bad: u64, total: u64) -> Packed {
+        Packed(1 << (2 * BITS) | u128::from(total) << BITS | u128::from(bad))
+    }
+
+    #[inline]
+    fn total(self) -> u64 {
+        (self.0 >> BITS) as u64 & (LIMIT - 1)
+    }
+
+    #[inline]
+    fn window(self, buckets: u64) -> WindowSum {
+        let counts = Counts::of_packed(self.0 as u64 & (LIMIT - 1), self.total());
+        WindowSum { counts, observed: (self.0 >> (2 * BITS)) as u64, buckets }
+    }
+}
+
+/// Running sums: that of the newest bucket at `head`, and one for each bucket of the longest window and the one before it.
+#[derive(Debug, Clone, PartialEq)]
+struct Ring {
+    sums: Vec<u128>,
+    head: usize,
+}
+
+impl Ring {
+    fn new(buckets: usize) -> Ring {
+        Ring { sums: vec![0; buckets.saturating_add(1)], head: 0 }
+    }
+
+    /// The place of the sum `age` buckets before the newest.
+    #[inline]
+    fn place(&self, age: usize) -> usize {
+        if age <= self.head { self.head - age } else { (self.head + self.sums.len()).saturating_sub(age) }
+    }
+
+    #[inline]
+    fn sum(&self, age: usize) -> u128 {
+        self.sums.get(self.place(age)).copied().unwrap_or_default()
+    }
+
+    /// The newest `buckets` ones.
+    #[inline]
+    fn last(&self, buckets: usize) -> Packed {
+        Packed(self.sum(0).wrapping_sub(self.sum(buckets)))
+    }
+
+    #[inline]
+    fn all(&self) -> Packed {
+        self.last(self.sums.len() - 1)
+    }
+
+    /// The bucket `age` before the newest, which lies inside the ring.
+    fn bucket(&self, age: u64) -> Packed {
+        let age = age as usize;
+        Packed(self.sum(age).wrapping_sub(self.sum(age + 1)))
+    }
+
+    /// So many missing buckets.
+    #[inline]
+    fn advance(&mut self, buckets: u64) {
+        let newest = self.sum(0);
+        for _ in 0..buckets.min(self.sums.len() as u64) {
+            self.head = if self.head + 1 == self.sums.len() { 0 } else { self.head + 1 };
+            if let Some(sum) = self.sums.get_mut(self.head) {
+                *sum = newest;
+            }
+        }
+    }
+
+    /// Adds to the bucket `age` before the newest.
+    #[inline]
+    fn add(&mut self, age: u64, bucket: Packed) {
+        for younger in 0..=(age as usize).min(self.sums.len() - 1) {
+            let place = self.place(younger);
+            if let Some(sum) = self.sums.get_mut(place) {
+                *sum = sum.wrapping_add(bucket.0);
+            }
+        }
+    }
+}
