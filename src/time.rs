@@ -26,6 +26,7 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// From microseconds since the epoch.
     #[must_use]
+    #[inline]
     pub const fn from_micros(micros: i64) -> Timestamp {
         Timestamp(micros)
     }
@@ -46,6 +47,7 @@ impl Timestamp {
 
     /// Microseconds since the epoch.
     #[must_use]
+    #[inline]
     pub const fn micros(self) -> i64 {
         self.0
     }

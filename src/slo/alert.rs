@@ -49,17 +49,16 @@ impl Caution {
             return Err(wrong(format!("guard {guard} is not between 0 and 1")));
         }
         let coverage = self.least_coverage;
-        let parts = coverage.parts().filter(|_| coverage <= Fraction::ONE);
-        parts.ok_or_else(|| wrong(format!("a coverage of {coverage} is not a share")))
+        // Times a number of buckets it fits 64 bits.
+        let parts =
+            coverage.parts().filter(|(_, under)| coverage <= Fraction::ONE && *under <= u32::MAX.into());
+        parts.ok_or_else(|| wrong(format!("a coverage of {coverage} is not a share of at most nine digits")))
     }
 
     /// Whether what the windows hold is enough to say something.
     #[inline]
     pub(super) fn is_enough(&self, coverage: (u64, u64), long: &WindowSum, short: &WindowSum) -> bool {
-        let covered = |window: &WindowSum| {
-            u128::from(window.observed) * u128::from(coverage.1)
-                >= u128::from(coverage.0) * u128::from(window.buckets)
-        };
+        let covered = |window: &WindowSum| window.observed * coverage.1 >= coverage.0 * window.buckets;
         short.counts.total() > 0
             && long.counts.total() >= self.least_events.max(1)
             && covered(short)

@@ -1,7 +1,7 @@
 //! Bad of total over many windows of time at once: a ring of prefix sums.
 //!
 //! Time is cut into buckets of one width, `(k w, (k+1) w]`, and each is observed once. A bucket's counts, and whether it was
-//! observed at all, are packed into one integer of 128 bits: 22 for the number of observed buckets, 53 for the events, 53
+//! observed at all, are packed into one integer of 128 bits: 20 for the number of observed buckets, 54 for the events, 54
 //! for the bad ones. The ring holds the running sums of these, so that any window is the difference of two of them, by
 //! one subtraction modulo 2^128; the parts cannot run into each other, since the events of the whole ring stay below 2^53.
 //!
@@ -116,9 +116,13 @@ pub struct Windows {
     horizon: u64,
     fine: Ring,
     coarse: Option<Coarse>,
-    windows: Vec<Length>,
-    /// Of the newest bucket: its number, and the microsecond that it ends with. None yet: nothing was seen.
-    newest: Option<(i64, i64)>,
+    /// In the order of the design.
+    places: Vec<Place>,
+    /// The microsecond that the newest bucket ends with, once there is one.
+    ended: i64,
+    seen: bool,
+    /// The width again where the next bucket may be pushed the short way: not before the first, nor with coarse buckets.
+    quick: i64,
     tally: Tally,
 }
 
@@ -129,24 +133,30 @@ struct Coarse {
     ring: Ring,
 }
 
-/// A window, in buckets of the ring that it is kept in.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Length {
-    span: Duration,
+impl Coarse {
+    #[cold]
+    fn last(&self, buckets: usize, newest: Option<i64>) -> WindowSum {
+        let every = self.every.unsigned_abs();
+        // The newest coarse bucket has only begun.
+        let begun = newest.map_or(every, |newest| newest.rem_euclid(self.every).unsigned_abs() + 1);
+        let before = (buckets as u64).saturating_sub(1).saturating_mul(every);
+        self.ring.last(buckets).window(before + begun)
+    }
+}
+
+/// Where a window is kept: in which ring, and its length in the buckets of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
     buckets: usize,
     coarse: bool,
 }
-
-/// A place among the windows, for [`Windows::at`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place(usize);
 
 impl Windows {
     /// Empty windows.
     ///
     /// # Errors
     /// A bucket of no microseconds, no window, a window that is no multiple of its bucket (be it the coarse one), a coarse bucket
-    /// that is no multiple of the fine one, more than 4,194,303 buckets, or a horizon that is not below the longest fine window.
+    /// that is no multiple of the fine one, more than 1,048,575 buckets, or a horizon that is not below the longest fine window.
     pub fn new(design: WindowDesign) -> Result<Windows, Error> {
         let wrong = |message: String| Err(Error::value(message).at("windows"));
         let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
@@ -163,7 +173,7 @@ impl Windows {
                 return wrong(format!("a coarse bucket of {coarse:?} is no multiple of {:?}", design.bucket));
             }
         };
-        let mut windows = Vec::with_capacity(design.windows.len());
+        let mut places = Vec::with_capacity(design.windows.len());
         for span in &design.windows {
             let coarse = every.filter(|_| design.coarse.is_some_and(|coarse| *span >= coarse));
             let own = width.saturating_mul(coarse.unwrap_or(1));
@@ -175,13 +185,13 @@ impl Windows {
                 return wrong(format!("{span:?} has more than {MOST_BUCKETS} buckets"));
             }
             let buckets = usize::try_from(micros(*span) / own).unwrap_or(usize::MAX);
-            windows.push(Length { span: *span, buckets, coarse: coarse.is_some() });
+            places.push(Place { buckets, coarse: coarse.is_some() });
         }
-        let longest = |coarse: bool| windows.iter().filter(|w| w.coarse == coarse).map(|w| w.buckets).max();
+        let longest = |coarse: bool| places.iter().filter(|p| p.coarse == coarse).map(|p| p.buckets).max();
         // A coarse bucket is filled from the fine ones, which it has to be told apart from.
         let fine = longest(false).unwrap_or(1);
         let horizon = micros(design.horizon) / width;
-        if windows.is_empty() {
+        if places.is_empty() {
             return wrong("no window".into());
         }
         if usize::try_from(horizon).is_ok_and(|horizon| horizon >= fine) && horizon > 0 {
@@ -194,8 +204,10 @@ impl Windows {
             horizon: horizon.unsigned_abs(),
             fine: Ring::new(fine),
             coarse,
-            windows,
-            newest: None,
+            places,
+            ended: 0,
+            seen: false,
+            quick: 0,
             tally: Tally::default(),
             design,
         })
@@ -208,29 +220,36 @@ impl Windows {
     /// An instant too far from the epoch, or 2^53 events in the ring; nothing changes then.
     #[inline]
     pub fn push(&mut self, end: Timestamp, counts: Counts) -> Result<Accepted, Error> {
+        // The usual case, without a division. Near the end of time the sum is below `ended`, and the other way refuses.
+        let due = self.ended.wrapping_add(self.quick);
+        if end.micros() > self.ended && end.micros() <= due && self.fine.push(Packed::observed(counts)) {
+            self.ended = due;
+            self.tally.new += 1;
+            return Ok(Accepted::New);
+        }
+        self.place_in(end, counts)
+    }
+
+    #[inline(never)]
+    fn place_in(&mut self, end: Timestamp, counts: Counts) -> Result<Accepted, Error> {
         let bucket = self.admits(end, counts)?;
         Ok(self.take(bucket, counts))
     }
 
     /// The bucket of counts that can be pushed.
-    #[inline]
     pub(super) fn admits(&self, end: Timestamp, counts: Counts) -> Result<i64, Error> {
         let events = self.fine.all().total().max(self.coarse.as_ref().map_or(0, |c| c.ring.all().total()));
         if events.saturating_add(counts.total()) >= LIMIT {
-            return Err(too_many(events, counts.total()));
+            let more = counts.total();
+            return Err(Error::value(format!("{more} events more than {events} are too many")).at("windows"));
         }
-        match self.newest {
-            // The usual case, without a division.
-            Some((newest, ended)) if within(end.micros(), ended, self.width) => Ok(newest + 1),
-            _ => self.bucket(end),
-        }
+        self.bucket(end)
     }
 
     /// The counts of a bucket that was admitted.
-    #[inline]
     pub(super) fn take(&mut self, bucket: i64, counts: Counts) -> Accepted {
-        let sum = Packed::observed(counts.bad(), counts.total());
-        if let Some((newest, _)) = self.newest
+        let sum = Packed::observed(counts);
+        if let Some(newest) = self.newest_bucket()
             && bucket <= newest
         {
             return self.fill(newest, bucket, sum);
@@ -253,13 +272,13 @@ impl Windows {
         } else {
             at - 1
         };
-        match self.newest {
-            Some((newest, end)) if ended < newest => {
-                let end = Timestamp::from_micros(end);
+        match self.newest_bucket() {
+            Some(newest) if ended < newest => {
+                let end = Timestamp::from_micros(self.ended);
                 Err(Error::value(format!("{now} is before {end}, until which buckets are known"))
                     .at("windows"))
             }
-            Some((newest, _)) if ended == newest => Ok(()),
+            Some(newest) if ended == newest => Ok(()),
             _ => {
                 self.go_to(ended);
                 Ok(())
@@ -276,7 +295,7 @@ impl Windows {
     /// The end of the newest bucket; `None` before the first.
     #[must_use]
     pub fn newest(&self) -> Option<Timestamp> {
-        self.newest.map(|(_, end)| Timestamp::from_micros(end))
+        self.seen.then(|| Timestamp::from_micros(self.ended))
     }
 
     /// How many buckets met which fate.
@@ -299,25 +318,18 @@ impl Windows {
     }
 
     pub(super) fn place(&self, window: Duration) -> Option<Place> {
-        self.windows.iter().position(|length| length.span == window).map(Place)
+        let known = self.design.windows.iter().position(|span| *span == window)?;
+        self.places.get(known).copied()
     }
 
-    /// Of a place that is another's nothing was seen.
     #[inline]
     pub(super) fn at(&self, place: Place) -> WindowSum {
-        let Some(length) = self.windows.get(place.0) else { return Packed(0).window(1) };
-        match (&self.coarse, length.coarse, self.newest) {
-            (Some(Coarse { every, ring }), true, Some((newest, _))) => {
-                // The newest coarse bucket has only begun.
-                let begun = newest.rem_euclid(*every).unsigned_abs() + 1;
-                let before = (length.buckets as u64 - 1).saturating_mul(every.unsigned_abs());
-                ring.last(length.buckets).window(before + begun)
-            }
-            (Some(Coarse { every, ring }), true, None) => {
-                ring.last(length.buckets).window(length.buckets as u64 * every.unsigned_abs())
-            }
-            _ => self.fine.last(length.buckets).window(length.buckets as u64),
+        if place.coarse
+            && let Some(coarse) = &self.coarse
+        {
+            return coarse.last(place.buckets, self.newest_bucket());
         }
+        self.fine.last(place.buckets).window(place.buckets as u64)
     }
 
     /// The bucket that an instant lies in: `(k w, (k+1) w]`.
@@ -329,9 +341,15 @@ impl Windows {
         i64::try_from(bucket).ok().filter(|_| end > i64::MIN).ok_or_else(far)
     }
 
+    fn newest_bucket(&self) -> Option<i64> {
+        self.seen.then(|| self.ended / self.width - 1)
+    }
+
     fn go_to(&mut self, bucket: i64) {
-        let before = self.newest.map_or(bucket, |(newest, _)| newest);
-        self.newest = Some((bucket, bucket.saturating_add(1).saturating_mul(self.width)));
+        let before = self.newest_bucket().unwrap_or(bucket);
+        self.ended = bucket.saturating_add(1).saturating_mul(self.width);
+        self.seen = true;
+        self.quick = if self.coarse.is_none() { self.width } else { 0 };
         self.fine.advance(bucket.abs_diff(before));
         if let Some(Coarse { every, ring }) = &mut self.coarse {
             ring.advance(bucket.div_euclid(*every).abs_diff(before.div_euclid(*every)));
@@ -339,7 +357,6 @@ impl Windows {
     }
 
     /// Adds to a bucket that is `age` buckets older than the newest.
-    #[inline]
     fn add(&mut self, age: u64, bucket: i64, sum: Packed) {
         self.fine.add(age, sum);
         if let Some(Coarse { every, ring }) = &mut self.coarse {
@@ -369,20 +386,10 @@ impl Windows {
     }
 }
 
-#[cold]
-fn too_many(events: u64, more: u64) -> Error {
-    Error::value(format!("{more} events more than {events} are too many")).at("windows")
-}
-
-/// Whether an instant lies in the bucket that follows `ended`.
-#[inline]
-fn within(at: i64, ended: i64, width: i64) -> bool {
-    at.checked_sub(ended).is_some_and(|beyond| beyond > 0 && beyond <= width) && ended <= i64::MAX - width
-}
-
-const BITS: u32 = 53;
+/// Of each part: one more than the events of a ring need, and so one more than their sum with those of any bucket.
+const BITS: u32 = 54;
 /// The ring holds fewer events.
-const LIMIT: u64 = 1 << BITS;
+const LIMIT: u64 = 1 << 53;
 const MOST_BUCKETS: i64 = (1 << (128 - 2 * BITS)) - 1;
 
 /// Observed buckets, events and bad ones, each in its bits.
@@ -391,18 +398,18 @@ struct Packed(u128);
 
 impl Packed {
     #[inline]
-    fn observed(bad: u64, total: u64) -> Packed {
-        Packed(1 << (2 * BITS) | u128::from(total) << BITS | u128::from(bad))
+    fn observed(counts: Counts) -> Packed {
+        Packed(1 << (2 * BITS) | u128::from(counts.total()) << BITS | u128::from(counts.bad()))
     }
 
     #[inline]
     fn total(self) -> u64 {
-        (self.0 >> BITS) as u64 & (LIMIT - 1)
+        (self.0 >> BITS) as u64 & ((1 << BITS) - 1)
     }
 
     #[inline]
     fn window(self, buckets: u64) -> WindowSum {
-        let counts = Counts::of_packed(self.0 as u64 & (LIMIT - 1), self.total());
+        let counts = Counts::of_packed(self.0 as u64 & ((1 << BITS) - 1), self.total());
         WindowSum { counts, observed: (self.0 >> (2 * BITS)) as u64, buckets }
     }
 }
@@ -412,17 +419,20 @@ impl Packed {
 struct Ring {
     sums: Vec<u128>,
     head: usize,
+    /// The sum at `head`.
+    newest: u128,
 }
 
 impl Ring {
     fn new(buckets: usize) -> Ring {
-        Ring { sums: vec![0; buckets.saturating_add(1)], head: 0 }
+        Ring { sums: vec![0; buckets.saturating_add(1)], head: 0, newest: 0 }
     }
 
     /// The place of the sum `age` buckets before the newest.
     #[inline]
     fn place(&self, age: usize) -> usize {
-        if age <= self.head { self.head - age } else { (self.head + self.sums.len()).saturating_sub(age) }
+        let place = self.head.wrapping_sub(age);
+        if age <= self.head { place } else { place.wrapping_add(self.sums.len()) }
     }
 
     #[inline]
@@ -433,10 +443,9 @@ impl Ring {
     /// The newest `buckets` ones.
     #[inline]
     fn last(&self, buckets: usize) -> Packed {
-        Packed(self.sum(0).wrapping_sub(self.sum(buckets)))
+        Packed(self.newest.wrapping_sub(self.sum(buckets)))
     }
 
-    #[inline]
     fn all(&self) -> Packed {
         self.last(self.sums.len() - 1)
     }
@@ -447,20 +456,33 @@ impl Ring {
         Packed(self.sum(age).wrapping_sub(self.sum(age + 1)))
     }
 
-    /// So many missing buckets.
+    /// One more bucket; `false`, and nothing is done, if there would be too many events.
     #[inline]
+    fn push(&mut self, bucket: Packed) -> bool {
+        let next = if self.head + 1 == self.sums.len() { 0 } else { self.head + 1 };
+        // The place of the newest sum is that of the oldest.
+        let Some(place) = self.sums.get_mut(next) else { return false };
+        let newest = self.newest.wrapping_add(bucket.0);
+        if newest.wrapping_sub(*place) & (1 << (2 * BITS - 1)) != 0 {
+            return false;
+        }
+        self.newest = newest;
+        *place = newest;
+        self.head = next;
+        true
+    }
+
+    /// So many missing buckets.
     fn advance(&mut self, buckets: u64) {
-        let newest = self.sum(0);
         for _ in 0..buckets.min(self.sums.len() as u64) {
             self.head = if self.head + 1 == self.sums.len() { 0 } else { self.head + 1 };
             if let Some(sum) = self.sums.get_mut(self.head) {
-                *sum = newest;
+                *sum = self.newest;
             }
         }
     }
 
     /// Adds to the bucket `age` before the newest.
-    #[inline]
     fn add(&mut self, age: u64, bucket: Packed) {
         for younger in 0..=(age as usize).min(self.sums.len() - 1) {
             let place = self.place(younger);
@@ -468,5 +490,6 @@ impl Ring {
                 *sum = sum.wrapping_add(bucket.0);
             }
         }
+        self.newest = self.newest.wrapping_add(bucket.0);
     }
 }

@@ -61,12 +61,14 @@ impl Counts {
 
     /// The bad ones.
     #[must_use]
+    #[inline]
     pub fn bad(&self) -> u64 {
         self.bad
     }
 
     /// All of them.
     #[must_use]
+    #[inline]
     pub fn total(&self) -> u64 {
         self.total
     }
