@@ -1,5 +1,6 @@
 //! Every error rate that the documentation states, by simulation. `calibrate.rs` tells how a claim is decided.
 
+mod burn;
 mod calibrate;
 mod counts;
 mod distribution;
