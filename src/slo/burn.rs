@@ -130,7 +130,7 @@ pub fn interval(
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn above(seen: Counts, objective: &Objective, factor: Fraction) -> Result<PValue, Error> {
-    Ok(share_above(seen, share_of(objective, factor)?))
+    Ok(share_above(seen, objective.share_of(factor)?.value()))
 }
 
 /// e value of the burn rate being above `factor`, which may be asked for at any time: seen against shares spread evenly from
@@ -153,19 +153,8 @@ pub fn above(seen: Counts, objective: &Objective, factor: Fraction) -> Result<PV
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn e_value(seen: Counts, objective: &Objective, factor: Fraction) -> Result<EValue, Error> {
-    let share = share_of(objective, factor)?;
+    let share = objective.share_of(factor)?.value();
     EValue::from_ln(ln_mixture(seen.bad() as f64, seen.total() as f64, share))
-}
-
-fn share_of(objective: &Objective, factor: Fraction) -> Result<f64, Error> {
-    let share = factor.times(objective.budget());
-    if share > Fraction::ZERO && share < Fraction::ONE {
-        Ok(share.value())
-    } else {
-        Err(Error::value(format!(
-            "a burn rate of {factor} is a share of {share}, which is not between 0 and 1"
-        )))
-    }
 }
 
 /// p value of the share being above `share`; 1 where nothing was seen.

@@ -52,7 +52,8 @@ impl CanaryDesign {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Burning {
-    /// The canary does, by a rule that pages, and several times as fast as the baseline: roll it back.
+    /// The canary does, by a rule that pages now, and several times as fast as the baseline, by a page that is open
+    /// ([`Relative::open_since`]): roll it back.
     Canary,
     /// The canary does, by a rule that pages, and is not shown to be so much faster than the baseline: hold, since it may not be the
     /// canary that is wrong.
@@ -133,6 +134,16 @@ impl Canary {
         })
     }
 
+    /// The last bucket that ended by `now` becomes the newest of both arms; those that were not observed until then are missing.
+    ///
+    /// # Errors
+    /// Those of [`Windows::advance`]; nothing changes then.
+    pub fn advance(&mut self, now: Timestamp) -> Result<(), Error> {
+        // Both arms have the same newest bucket, and so fail together.
+        self.windows.baseline.advance(now)?;
+        self.windows.canary.advance(now)
+    }
+
     /// Asks every rule, as of the newest bucket; once for each bucket.
     pub fn evaluate(&mut self) -> Burning {
         self.alerts.baseline.evaluate(&self.windows.baseline);
@@ -151,7 +162,7 @@ impl Canary {
             self.alerts.canary.iter().filter(|alert| alert.rule.severity == Severity::Page).peekable();
         let blind = pages.peek().is_some() && pages.all(|alert| alert.state == State::Unknown);
         match (says(Severity::Page), excess) {
-            (State::Firing, Excess::Page) => Burning::Canary,
+            (State::Firing, _) if self.relative.open_since().is_some() => Burning::Canary,
             (State::Firing, _) => Burning::Service,
             (_, Excess::Page | Excess::Ticket) => Burning::Ticket,
             _ if says(Severity::Ticket) == State::Firing => Burning::Ticket,

@@ -101,6 +101,21 @@ impl Objective {
         share.over(self.budget())
     }
 
+    /// The share of bad ones at a burn rate.
+    ///
+    /// # Errors
+    /// A burn rate of 0, or one whose share is 1 or more.
+    pub fn share_of(&self, burn: Fraction) -> Result<Fraction, Error> {
+        let share = burn.times(self.budget());
+        if share > Fraction::ZERO && share < Fraction::ONE {
+            Ok(share)
+        } else {
+            let message =
+                format!("a burn rate of {burn} is a share of {share}, which is not between 0 and 1");
+            Err(Error::value(message))
+        }
+    }
+
     /// What is left of the budget after `seen`, if that is the whole period: 0 where it is overspent. `None` where nothing was
     /// seen.
     #[must_use]

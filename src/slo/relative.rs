@@ -136,6 +136,7 @@ pub struct Relative {
     short: Place,
     excess: Excess,
     above_since: Option<Timestamp>,
+    open_since: Option<Timestamp>,
 }
 
 impl Relative {
@@ -162,6 +163,7 @@ impl Relative {
             short: place(rule.short)?,
             excess: Excess::Unknown,
             above_since: None,
+            open_since: None,
             caution,
             rule,
         })
@@ -185,6 +187,13 @@ impl Relative {
         self.excess
     }
 
+    /// Since when there has been a page, if the long window has been above ever since, or unknown: the short one may be quiet for
+    /// a moment while errors go on.
+    #[must_use]
+    pub fn open_since(&self) -> Option<Timestamp> {
+        self.open_since
+    }
+
     /// What the long window and the short one hold.
     #[must_use]
     pub fn windows(&self, arms: Arms<&Windows>) -> [Arms<WindowSum>; 2] {
@@ -200,7 +209,7 @@ impl Relative {
             return Excess::Unknown;
         };
         if !(self.is_above(&long) && self.p_value(&long).rejects(self.rule.level)) {
-            self.above_since = None;
+            (self.above_since, self.open_since) = (None, None);
             return Excess::None;
         }
         if !self.is_above(&short) {
@@ -208,8 +217,12 @@ impl Relative {
             return Excess::Ticket;
         }
         let since = *self.above_since.get_or_insert(now);
-        let held = now.since(since).is_some_and(|span| span >= self.rule.hold);
-        if held { Excess::Page } else { Excess::Ticket }
+        if now.since(since).is_some_and(|span| span >= self.rule.hold) {
+            self.open_since.get_or_insert(now);
+            Excess::Page
+        } else {
+            Excess::Ticket
+        }
     }
 
     /// Whether the canary is above in a window, exactly.

@@ -19,6 +19,7 @@ use crate::{
         previous,
         report::Report,
         select,
+        slo::{self, Slo},
     },
 };
 use crate::{error::Error, telemetry::SeriesSet};
@@ -28,6 +29,7 @@ use crate::{error::Error, telemetry::SeriesSet};
 pub struct CheckedPolicy {
     policy: Policy,
     metrics: Vec<Metric>,
+    slos: Vec<Slo>,
 }
 
 impl CheckedPolicy {
@@ -61,6 +63,10 @@ impl CheckedPolicy {
 
     pub(super) fn metrics(&self) -> &[Metric] {
         &self.metrics
+    }
+
+    pub(super) fn slos(&self) -> &[Slo] {
+        &self.slos
     }
 
     pub(super) fn new(policy: &Policy) -> Result<CheckedPolicy, PolicyErrors> {
@@ -105,9 +111,10 @@ impl CheckedPolicy {
             );
             metrics.extend(check_metric(policy, metric, &path, &mut problems));
         }
+        let slos = slo::check(policy, &mut problems);
         match problems.finish() {
             Some(errors) => Err(errors),
-            None => Ok(CheckedPolicy { policy: policy.clone(), metrics }),
+            None => Ok(CheckedPolicy { policy: policy.clone(), metrics, slos }),
         }
     }
 }
@@ -116,7 +123,7 @@ impl CheckedPolicy {
 #[derive(Debug, Clone)]
 pub(super) struct Metric {
     pub(super) name: String,
-    pub(super) source: Source,
+    pub(super) reading: Reading,
     pub(super) ask: Ask,
     pub(super) direction: Direction,
     pub(super) margin: Margin,
@@ -131,9 +138,16 @@ pub(super) struct Metric {
     pub(super) independent: bool,
     /// At least 1.
     pub(super) design_effect: f64,
-    pub(super) born_at_zero: bool,
     pub(super) unit: Option<Unit>,
     pub(super) baseline: BaselineKind,
+}
+
+/// How telemetry is read from series.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    pub(super) source: Source,
+    /// A counter that appears later than others of its process began at zero.
+    pub(super) born_at_zero: bool,
 }
 
 /// Where a metric's telemetry comes from; each selector with its text and one form an arm.
@@ -208,7 +222,7 @@ fn check_metric(
     let weight = check_weight(metric, path, problems);
     Some(Metric {
         name: metric.name.clone(),
-        source: source?,
+        reading: Reading { source: source?, born_at_zero: metric.born_at_zero },
         ask: ask?,
         direction: metric.direction,
         margin,
@@ -219,7 +233,6 @@ fn check_metric(
         proportional: metric.assume == Some(Assume::Proportional),
         independent: metric.independence == Independence::Assumed,
         design_effect: metric.design_effect.unwrap_or(1.0),
-        born_at_zero: metric.born_at_zero,
         unit: metric.unit,
         baseline: policy.baseline.kind,
     })
@@ -273,7 +286,7 @@ fn check_source(
             Some(_) if !needed.contains(&field) && !optional.contains(&field) => {
                 problems.add(path, not_taken());
             }
-            Some(text) => match arm_selector(policy, metric, text) {
+            Some(text) => match arm_selector(policy, metric.by.as_deref(), text) {
                 Ok(parsed) => *selector = Some(parsed),
                 Err(error) => problems.push(error.at(path)),
             },
@@ -316,9 +329,9 @@ fn check_source(
     }
 }
 
-fn arm_selector(policy: &Policy, metric: &MetricPolicy, text: &str) -> Result<ArmSelector, Error> {
+pub(super) fn arm_selector(policy: &Policy, by: Option<&str>, text: &str) -> Result<ArmSelector, Error> {
     let selector: Selector = text.parse()?;
-    let label = metric.by.as_ref().unwrap_or(&policy.arms.by);
+    let label = by.unwrap_or(&policy.arms.by);
     let arm = |arm: Arm| {
         let value = if arm == Arm::Baseline { &policy.arms.baseline } else { &policy.arms.canary };
         Matcher::new(label, Match::Equal, value).map(|matcher| selector.and(matcher))
@@ -442,12 +455,15 @@ fn check_limit(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> Li
 }
 
 fn check_weight(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> Weight {
-    let Some(weight) = metric.weight else { return Weight::default() };
-    let path = format!("{path}.weight");
-    let decides = metric.role.can_roll_back();
-    problems.require(decides, &path, "only of a metric that can roll back: no other has a part of alpha");
-    Weight::new(weight).unwrap_or_else(|error| {
-        problems.add(path, error.message());
+    let decides = metric.role.can_roll_back() || metric.weight.is_none();
+    let message = "only of a metric that can roll back: no other has a part of alpha";
+    problems.require(decides, format!("{path}.weight"), message);
+    weight(metric.weight, path, problems)
+}
+
+pub(super) fn weight(weight: Option<f64>, path: &str, problems: &mut Problems) -> Weight {
+    weight.map_or(Ok(Weight::default()), Weight::new).unwrap_or_else(|error| {
+        problems.add(format!("{path}.weight"), error.message());
         Weight::default()
     })
 }

@@ -5,6 +5,7 @@ use crate::{
     error::Error,
     evidence::{Margin, PValue},
     verdict::{
+        budget::{self, BudgetAssessment},
         policy::Role,
         report::{Assessment, Classification, Code, Reason, Verdict},
     },
@@ -33,12 +34,18 @@ pub(super) type Standings<'a> = &'a [(Assessment, Standing)];
 ///
 /// Shown harm comes before all that can only block a promotion; then what is wrong outside the comparison; then the
 /// promotion; then why there is none.
-pub(super) fn combine(metrics: Standings, deadline_passed: bool) -> (Verdict, Vec<Reason>) {
-    let harm = harm_shown(metrics);
+pub(super) fn combine(
+    metrics: Standings,
+    slos: &[BudgetAssessment],
+    deadline_passed: bool,
+) -> (Verdict, Vec<Reason>) {
+    let mut harm = harm_shown(metrics);
+    harm.extend(slos.iter().filter_map(budget::burned));
     if !harm.is_empty() {
         return (Verdict::Rollback, harm);
     }
-    let outside = outside_the_comparison(metrics);
+    let mut outside = outside_the_comparison(metrics);
+    outside.extend(slos.iter().flat_map(budget::holds));
     if !outside.is_empty() {
         return (Verdict::Hold, outside);
     }
@@ -51,12 +58,15 @@ pub(super) fn combine(metrics: Standings, deadline_passed: bool) -> (Verdict, Ve
         Role::Informative | Role::DryRun => false,
     };
     let waiting: Vec<_> = metrics.iter().filter(blocks).filter(|(a, _)| !a.decaying).collect();
-    if reasons.is_empty() && waiting.is_empty() {
-        let names: Vec<&str> = required(metrics).map(|(a, _)| a.metric.as_str()).collect();
+    let unshown: Vec<Reason> = slos.iter().filter_map(budget::waits).collect();
+    if reasons.is_empty() && waiting.is_empty() && unshown.is_empty() {
+        let names = required(metrics).map(|(a, _)| a.metric.as_str());
+        let names: Vec<&str> = names.chain(slos.iter().map(|slo| slo.slo.as_str())).collect();
         let text = format!("shown to be no worse than the margin: {}", names.join(", "));
         return (Verdict::Promote, vec![Reason { code: Code::SafetyShown, metric: None, text }]);
     }
     reasons.extend(waiting.iter().map(|(a, standing)| undecided(a, standing)));
+    reasons.extend(unshown);
     // What cannot be decided comes first.
     reasons.sort_by_key(|reason| reason.code != Code::Undecidable);
     if deadline_passed {

@@ -8,6 +8,7 @@ use crate::{
     verdict::{
         asked::{Answers, late_harm, lately},
         assess::{Assessed, Evidence, assess},
+        budget::BudgetAssessment,
         checked::{CheckedPolicy, Metric},
         combine::{Standing, combine},
         observed::{Missing, Observed, Telemetry},
@@ -35,12 +36,18 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
     let found: Vec<Found> =
         policy.metrics().iter().map(|metric| Found::new(metric, telemetry, alpha)).collect();
 
-    // Two families: all that can roll back, and all that is only shown; those without telemetry included, so that both are
+    // Two families: all that can roll back, objectives included, and all that is only shown; those without telemetry included, so that both are
     // fixed before the data.
     let own = |found: &Found| found.answers().map_or(PValue::ONE, |a| a.harm);
     let of_role = |decides: bool| found.iter().filter(move |f| f.metric.role.can_roll_back() == decides);
+    let mut slos: Vec<BudgetAssessment> =
+        policy.slos().iter().map(|slo| BudgetAssessment::new(slo, telemetry.slo(&slo.name), beta)).collect();
+    let burns = slos.iter().zip(policy.slos()).map(|(assessment, slo)| Hypothesis {
+        p: assessment.harm.unwrap_or(PValue::ONE),
+        weight: slo.weight,
+    });
     let deciding: Vec<Hypothesis> =
-        of_role(true).map(|f| Hypothesis { p: own(f), weight: f.metric.weight }).collect();
+        of_role(true).map(|f| Hypothesis { p: own(f), weight: f.metric.weight }).chain(burns).collect();
     let shown: Vec<PValue> = of_role(false).map(own).collect();
     let share_of_level =
         share_of_level(&deciding.iter().map(|hypothesis| hypothesis.weight).collect::<Vec<Weight>>());
@@ -53,10 +60,13 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
         found.conclude(adjusted, share, alpha, beta)
     };
     let metrics: Vec<(Assessment, Standing)> = found.into_iter().map(conclude).collect();
+    for (slo, adjusted) in slos.iter_mut().zip(deciding) {
+        slo.conclude(adjusted, alpha);
+    }
     let due =
         policy.policy().deadline.zip(telemetry.start).map(|(deadline, start)| start.saturating_add(deadline));
     let deadline_passed = due.zip(telemetry.end).is_some_and(|(due, end)| end >= due);
-    let (verdict, reasons) = combine(&metrics, deadline_passed);
+    let (verdict, reasons) = combine(&metrics, &slos, deadline_passed);
     Report {
         schema: 1,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -70,6 +80,7 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
         end: telemetry.end,
         warmup: policy.policy().warmup,
         metrics: metrics.into_iter().map(|(assessment, _)| assessment).collect(),
+        slo: slos,
     }
 }
 

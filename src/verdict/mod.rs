@@ -7,6 +7,7 @@
 mod amounts;
 mod asked;
 mod assess;
+mod budget;
 mod checked;
 mod combine;
 mod judge;
@@ -15,8 +16,10 @@ mod policy;
 mod previous;
 mod report;
 mod select;
+mod slo;
 mod table;
 
+pub use budget::{BudgetAssessment, RelativeSeen, RuleSeen, WindowSeen};
 pub use checked::CheckedPolicy;
 pub use observed::{Matched, MetricTelemetry, Missing, Observed, Telemetry};
 pub use policy::{
@@ -24,3 +27,4 @@ pub use policy::{
     Question, Role, Unit, UnitOfAnalysis,
 };
 pub use report::{Assessment, Classification, Code, Incident, Reason, Report, Summary, Verdict, Way};
+pub use slo::{OnTicket, Slices, SloPolicy};

@@ -173,13 +173,26 @@ pub struct MetricTelemetry {
     pub ended: Option<Arm>,
 }
 
-/// The telemetry of a policy's metrics, by name.
+impl MetricTelemetry {
+    fn given(observed: Observed) -> MetricTelemetry {
+        MetricTelemetry {
+            observed: Ok(observed),
+            matched: Vec::new(),
+            quality: Arms::default(),
+            notes: Vec::new(),
+            ended: None,
+        }
+    }
+}
+
+/// The telemetry of a policy's metrics and objectives, by name.
 ///
 /// Made by [`CheckedPolicy::select`](crate::verdict::CheckedPolicy::select) from an export, or filled by hand with
 /// [`insert`](Telemetry::insert) for what no export of series has.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Telemetry {
     pub(super) metrics: BTreeMap<String, MetricTelemetry>,
+    pub(super) slos: BTreeMap<String, MetricTelemetry>,
     pub(super) start: Option<Timestamp>,
     pub(super) end: Option<Timestamp>,
 }
@@ -187,20 +200,24 @@ pub struct Telemetry {
 impl Telemetry {
     /// Sets what was observed of a metric.
     pub fn insert(&mut self, metric: impl Into<String>, observed: Observed) {
-        let telemetry = MetricTelemetry {
-            observed: Ok(observed),
-            matched: Vec::new(),
-            quality: Arms::default(),
-            notes: Vec::new(),
-            ended: None,
-        };
-        self.metrics.insert(metric.into(), telemetry);
+        self.metrics.insert(metric.into(), MetricTelemetry::given(observed));
+    }
+
+    /// Sets what was observed of what an objective counts: counts, or a histogram where it is about latency.
+    pub fn insert_slo(&mut self, slo: impl Into<String>, observed: Observed) {
+        self.slos.insert(slo.into(), MetricTelemetry::given(observed));
     }
 
     /// One metric's.
     #[must_use]
     pub fn metric(&self, name: &str) -> Option<&MetricTelemetry> {
         self.metrics.get(name)
+    }
+
+    /// One objective's.
+    #[must_use]
+    pub fn slo(&self, name: &str) -> Option<&MetricTelemetry> {
+        self.slos.get(name)
     }
 
     /// The canary's beginning.

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, ErrorKind, PolicyErrors},
     evidence::{Direction, Independence, Margin},
     time::span,
-    verdict::checked::CheckedPolicy,
+    verdict::{checked::CheckedPolicy, slo::SloPolicy},
 };
 
 /// The only version there is.
@@ -56,6 +56,9 @@ pub struct Policy {
     pub deadline: Option<Duration>,
     /// The metrics. The required ones must all be shown safe for a promotion.
     pub metrics: Vec<MetricPolicy>,
+    /// The objectives whose error budgets the canary must not burn. Default none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slo: Vec<SloPolicy>,
 }
 
 fn default_alpha() -> f64 {
@@ -337,12 +340,12 @@ pub struct MetricPolicy {
     pub unit: Option<Unit>,
 }
 
-fn yes() -> bool {
+pub(super) fn yes() -> bool {
     true
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-fn is_true(value: &bool) -> bool {
+pub(super) fn is_true(value: &bool) -> bool {
     *value
 }
 

@@ -12,6 +12,7 @@ use crate::{
     telemetry::Quality,
     time::Timestamp,
     verdict::{
+        budget::BudgetAssessment,
         observed::Matched,
         policy::{BaselineKind, Limit, Role, Unit},
     },
@@ -130,6 +131,18 @@ pub enum Code {
     EffectiveSampleTooSmall,
     /// The arms carry so unlike a load that the metric compares load, not versions.
     UnequalLoad,
+    /// The canary burns an error budget too fast, and several times as fast as the baseline.
+    BudgetBurned,
+    /// The canary burns an error budget too fast, and is not shown to be the cause.
+    BurnRateHigh,
+    /// There is reason for a ticket about a burn rate.
+    BurnRateTicket,
+    /// Nothing is left of an error budget.
+    BudgetExhausted,
+    /// Too little is known of a burn rate.
+    BurnRateUnknown,
+    /// A burn rate is not shown to be low enough for a promotion yet.
+    BurnRateNotShown,
 }
 
 /// A reason of the verdict.
@@ -137,7 +150,7 @@ pub enum Code {
 pub struct Reason {
     /// Which.
     pub code: Code,
-    /// Of which metric.
+    /// Of which metric, or which objective.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
     /// In words.
@@ -301,6 +314,9 @@ pub struct Report {
     pub warmup: Duration,
     /// Each metric, in the policy's order.
     pub metrics: Vec<Assessment>,
+    /// Each objective, in the policy's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slo: Vec<BudgetAssessment>,
 }
 
 impl Report {

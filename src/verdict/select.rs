@@ -19,25 +19,23 @@ use crate::{
         amounts::{
             Amounts, Labelled, Picked, Processes, cells, common_edges, gauge, observed, whole_increases,
         },
-        checked::{ArmSelector, CheckedPolicy, Metric, Source},
+        checked::{ArmSelector, CheckedPolicy, Reading, Source},
         observed::{Matched, MetricTelemetry, Missing, Observed, Telemetry},
         previous,
     },
 };
 
-pub(super) fn select(policy: &CheckedPolicy, export: &SeriesSet) -> Telemetry {
+pub(super) fn select<'a>(policy: &'a CheckedPolicy, export: &'a SeriesSet) -> Telemetry {
     if !policy.policy().baseline.kind.is_concurrent() {
         return previous::refuse_series(policy);
     }
-    let picked: Vec<Vec<Picked>> = policy
-        .metrics()
-        .iter()
-        .map(|metric| {
-            let read_as = |(k, selector)| Picked::new(export, selector, is_gauge(metric, k));
-            selectors(metric).into_iter().enumerate().map(read_as).collect()
-        })
-        .collect();
-    let counters = || picked.iter().flatten();
+    let pick = |reading: &'a Reading| -> Vec<Picked<'a>> {
+        let read_as = |(k, selector)| Picked::new(export, selector, is_gauge(&reading.source, k));
+        selectors(&reading.source).into_iter().enumerate().map(read_as).collect()
+    };
+    let metrics: Vec<Vec<Picked>> = policy.metrics().iter().map(|metric| pick(&metric.reading)).collect();
+    let slos: Vec<Vec<Picked>> = policy.slos().iter().map(|slo| pick(&slo.reading)).collect();
+    let counters = || metrics.iter().chain(&slos).flatten();
     let start = counters().flat_map(|p| &p.arms.canary).filter_map(|s| s.span).map(|span| span.0).min();
     let end = counters()
         .flat_map(|p| p.arms.canary.iter().chain(&p.arms.baseline))
@@ -46,16 +44,23 @@ pub(super) fn select(policy: &CheckedPolicy, export: &SeriesSet) -> Telemetry {
         .max();
     let judged_from = start.map_or(Window::ALL.start, |s| s.saturating_add(policy.policy().warmup));
     let mut telemetry = Telemetry { start, end, ..Telemetry::default() };
-    for (metric, picked) in policy.metrics().iter().zip(&picked) {
-        if !matches!(metric.source, Source::InCode) {
-            telemetry.metrics.insert(metric.name.clone(), observe(metric, picked, judged_from, end));
+    for (metric, picked) in policy.metrics().iter().zip(&metrics) {
+        if !matches!(metric.reading.source, Source::InCode) {
+            let observed = observe(&metric.reading, picked, judged_from, end);
+            telemetry.metrics.insert(metric.name.clone(), observed);
+        }
+    }
+    for (slo, picked) in policy.slos().iter().zip(&slos) {
+        if !matches!(slo.reading.source, Source::InCode) {
+            let observed = observe(&slo.reading, picked, judged_from, end);
+            telemetry.slos.insert(slo.name.clone(), observed);
         }
     }
     telemetry
 }
 
-fn selectors(metric: &Metric) -> Vec<&ArmSelector> {
-    match &metric.source {
+fn selectors(source: &Source) -> Vec<&ArmSelector> {
+    match source {
         Source::Counts { bad, total } => vec![bad, total],
         Source::Events { count, per } => core::iter::once(count).chain(per).collect(),
         Source::InCode => Vec::new(),
@@ -66,12 +71,12 @@ fn selectors(metric: &Metric) -> Vec<&ArmSelector> {
 }
 
 /// Whether the selector of this place is that of a gauge.
-fn is_gauge(metric: &Metric, place: usize) -> bool {
-    matches!(&metric.source, Source::Series { requests, .. } if place == usize::from(requests.is_some()))
+fn is_gauge(source: &Source, place: usize) -> bool {
+    matches!(source, Source::Series { requests, .. } if place == usize::from(requests.is_some()))
 }
 
 fn observe(
-    metric: &Metric,
+    reading: &Reading,
     picked: &[Picked],
     judged_from: Timestamp,
     end: Option<Timestamp>,
@@ -82,7 +87,7 @@ fn observe(
     });
     let mut notes = Vec::new();
     let mut quality = Arms::default();
-    let observed = read(metric, picked, judged_from, &mut quality, &mut notes);
+    let observed = read(reading, picked, judged_from, &mut quality, &mut notes);
     let ended = end.zip(picked.last()).and_then(|(end, needed)| ended(&needed.arms, end, &mut notes));
     MetricTelemetry { observed, matched: matched.collect(), quality, notes, ended }
 }
@@ -115,7 +120,7 @@ fn ended(arms: &Arms<Vec<Labelled>>, end: Timestamp, notes: &mut Vec<String>) ->
 }
 
 fn read(
-    metric: &Metric,
+    reading: &Reading,
     picked: &[Picked],
     judged_from: Timestamp,
     quality: &mut Arms<Quality>,
@@ -126,12 +131,12 @@ fn read(
     let amounts = |which: usize| -> Arms<Amounts> {
         Arms::from_fn(|arm| {
             let series = picked.get(which).map_or(&[][..], |p| &p.arms[arm]);
-            Amounts::new(series, window, &processes[arm], metric.born_at_zero)
+            Amounts::new(series, window, &processes[arm], reading.born_at_zero)
         })
     };
     let sums = |arms: &[&Amounts]| arms.iter().map(|amounts| amounts.sums()).collect();
     let mut read: Vec<Arms<Amounts>> = Vec::new();
-    let observed = match &metric.source {
+    let observed = match &reading.source {
         Source::Counts { .. } => {
             zero_where_absent(&picked[0], notes)?;
             read = vec![amounts(0), amounts(1)];

@@ -4,8 +4,13 @@ use core::fmt;
 use std::collections::BTreeSet;
 
 use crate::{
+    arm::Arm,
     evidence::{Effect, Margin, Measure},
+    slo::{Burning, State},
+    telemetry::Quality,
+    time::span,
     verdict::{
+        budget::{BudgetAssessment, in_words, rate},
         policy::{BaselineKind, Unit},
         report::{Assessment, Classification, Report},
     },
@@ -44,8 +49,16 @@ impl fmt::Display for Report {
                 writeln!(f, "  {line}")?;
             }
         }
-        let assumed: BTreeSet<&str> =
+        for slo in &self.slo {
+            for line in budget_lines(slo) {
+                writeln!(f, "  {line}")?;
+            }
+        }
+        let mut assumed: BTreeSet<&str> =
             self.metrics.iter().flat_map(|m| m.assumptions.iter().map(String::as_str)).collect();
+        if !self.slo.is_empty() {
+            assumed.insert("requests of an objective are independent, for the intervals of its burn rates");
+        }
         for assumption in assumed {
             writeln!(f, "  assumed: {assumption}")?;
         }
@@ -189,26 +202,115 @@ fn explain(a: &Assessment, report: &Report) -> Vec<String> {
         say(note.clone());
     }
     for (arm, quality) in [("baseline", &a.quality.baseline), ("canary", &a.quality.canary)] {
-        let reset = (quality.resets > 0).then(|| {
-            format!(
-                "counters began again {} times; in {} s around that an unknown part is lost",
-                quality.resets,
-                quality.lost.as_secs_f64()
-            )
-        });
-        let faults = [
-            (quality.duplicates, "duplicate points"),
-            (quality.conflicting, "points that contradict another of the same instant"),
-            (quality.not_finite, "points that are not finite"),
-            (quality.negative, "points below zero"),
-            (quality.gaps, "gaps"),
-            (quality.unordered, "points out of order"),
-            (quality.born, "counters that began later, read as born at zero"),
-        ];
-        let faults = faults.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
-        let all: Vec<String> = reset.into_iter().chain(faults).collect();
-        if !all.is_empty() {
-            say(format!("{arm}: {}", all.join(", ")));
+        let faults = quality_faults(quality);
+        if !faults.is_empty() {
+            say(format!("{arm}: {}", faults.join(", ")));
+        }
+    }
+    lines
+}
+
+/// What was wrong with an arm's points.
+fn quality_faults(quality: &Quality) -> Vec<String> {
+    let reset = (quality.resets > 0).then(|| {
+        format!(
+            "counters began again {} times; in {} s around that an unknown part is lost",
+            quality.resets,
+            quality.lost.as_secs_f64()
+        )
+    });
+    let faults = [
+        (quality.duplicates, "duplicate points"),
+        (quality.conflicting, "points that contradict another of the same instant"),
+        (quality.not_finite, "points that are not finite"),
+        (quality.negative, "points below zero"),
+        (quality.gaps, "gaps"),
+        (quality.unordered, "points out of order"),
+        (quality.born, "counters that began later, read as born at zero"),
+    ];
+    let faults = faults.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    reset.into_iter().chain(faults).collect()
+}
+
+/// What a reader should know of an objective.
+fn budget_lines(slo: &BudgetAssessment) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut say = |text: String| lines.push(format!("{}: {text}", slo.slo));
+    let burning = match slo.burning {
+        None => slo.classification.to_string(),
+        Some(Burning::Canary) => "the canary burns the error budget".into(),
+        Some(Burning::Service) => "the error budget burns, and not shown by the canary".into(),
+        Some(Burning::Ticket) => slo.ticket(),
+        Some(Burning::Unknown) => format!("too little is known: {}", slo.unknown()),
+        Some(Burning::Nobody) => "nobody burns the error budget".into(),
+    };
+    let objective = &slo.objective;
+    let target = format!("{} over {}", percent(objective.target().value()), span::format(objective.period()));
+    say(format!("{target}: {burning} ({})", slo.classification));
+    if let (Some(arms), Some(interval)) = (&slo.arms, &slo.interval) {
+        for arm in [Arm::Baseline, Arm::Canary] {
+            let side = |limit: Option<f64>| limit.map_or("?".to_string(), trimmed);
+            let seen = arms[arm].counts;
+            say(format!(
+                "{arm} {} bad of {}, burn rate {} [{}, {}]",
+                seen.bad(),
+                seen.total(),
+                rate(arms[arm].burn),
+                side(interval[arm].low),
+                side(interval[arm].high)
+            ));
+        }
+    }
+    for rule in &slo.rules {
+        let state = match (rule.state.canary, rule.open_since.canary) {
+            (State::Firing, Some(since)) => format!("firing since {since}"),
+            (State::Firing, None) => "firing".into(),
+            (State::Ok, _) => "ok".into(),
+            (State::Unknown, _) => {
+                format!("unknown ({:.0} % of its long window observed)", 100.0 * rule.long.canary.coverage)
+            }
+        };
+        say(format!(
+            "{} above {} over {} and {}: canary {} and {}, {state}",
+            rule.rule.name,
+            rule.rule.factor,
+            span::format(rule.rule.long),
+            span::format(rule.rule.short),
+            rate(rule.long.canary.burn),
+            rate(rule.short.canary.burn)
+        ));
+    }
+    if let Some(relative) = &slo.relative {
+        let rule = &relative.rule;
+        say(format!(
+            "above {} times the baseline over {} and {}: canary {} and {}, baseline {} and {} (p {})",
+            rule.ratio,
+            span::format(rule.long),
+            span::format(rule.short),
+            rate(relative.long.canary.burn),
+            rate(relative.short.canary.burn),
+            rate(relative.long.baseline.burn),
+            rate(relative.short.baseline.burn),
+            relative.p
+        ));
+    }
+    if let Some(impact) = &slo.impact {
+        let lasts = |seconds: Option<f64>| seconds.map_or("for ever".into(), in_words);
+        say(format!(
+            "the service burns at {}, of which the canary adds {}; what is left lasts {}, with the canary promoted {}",
+            trimmed(impact.service),
+            trimmed(impact.excess),
+            lasts(impact.exhaustion),
+            lasts(impact.exhaustion_if_promoted)
+        ));
+    }
+    for note in &slo.notes {
+        say(note.clone());
+    }
+    for (arm, quality) in [("baseline", &slo.quality.baseline), ("canary", &slo.quality.canary)] {
+        let faults = quality_faults(quality);
+        if !faults.is_empty() {
+            say(format!("{arm}: {}", faults.join(", ")));
         }
     }
     lines

@@ -1,0 +1,544 @@
+//! What the judge says of an objective: the telemetry replayed bucket by bucket through the rules of both arms, and what they say
+//! at its end.
+//!
+//! Of all that the rules say only one thing rolls back: a rule that pages in the canary together with the relative one. That is a
+//! p value like those of the metrics, of the relative rule's long window and with what neighbouring intervals have in common paid
+//! for, and it is adjusted with theirs.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    arm::{Arm, Arms},
+    compare::{counts::Tail, events, interval, question::Boundary},
+    error::Error,
+    evidence::{Effect, Interval, PValue, twelve_digits},
+    slo::{
+        self, BurnInterval, Burning, Canary, Excess, Fraction, Impact, Objective, RelativeRule, Rule, State,
+        WindowSum,
+    },
+    telemetry::{Counts, Events, Histogram, Intervals, Quality},
+    time::{Timestamp, span},
+    verdict::{
+        observed::{Matched, MetricTelemetry, Missing, Observed},
+        report::{Classification, Code, Reason, Way},
+        slo::{OnTicket, Slo},
+        table::trimmed,
+    },
+};
+
+/// What a window held in one arm.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WindowSeen {
+    /// Bad of total.
+    pub counts: Counts,
+    /// The burn rate; `None` where nothing was seen.
+    #[serde(with = "twelve_digits::option")]
+    pub burn: Option<f64>,
+    /// The share of its buckets that were observed.
+    #[serde(with = "twelve_digits")]
+    pub coverage: f64,
+}
+
+/// What a rule says of both arms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RuleSeen {
+    /// The rule.
+    pub rule: Rule,
+    /// The share of bad ones above which it fires.
+    pub threshold: Fraction,
+    /// What it says.
+    pub state: Arms<State>,
+    /// Since when it fires.
+    pub open_since: Arms<Option<Timestamp>>,
+    /// Its long window.
+    pub long: Arms<WindowSeen>,
+    /// Its short one.
+    pub short: Arms<WindowSeen>,
+}
+
+/// What the relative rule says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RelativeSeen {
+    /// The rule.
+    pub rule: RelativeRule,
+    /// What it says.
+    pub excess: Excess,
+    /// Its long window.
+    pub long: Arms<WindowSeen>,
+    /// Its short one.
+    pub short: Arms<WindowSeen>,
+    /// The ratio of the burn rates over the long window, with its interval (exact, for independent requests).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<Effect>,
+    /// p value of that being above the rule's.
+    pub p: PValue,
+}
+
+/// What is known of an objective.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct BudgetAssessment {
+    /// Its name in the policy.
+    pub slo: String,
+    /// The objective.
+    pub objective: Objective,
+    /// What is known: `Fail` if the canary burns the budget, `Pass` if nobody does and the canary is shown not to.
+    pub classification: Classification,
+    /// Who burns it, at the end of the telemetry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burning: Option<Burning>,
+    /// When the canary last burned it, be it that this is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_burned: Option<Timestamp>,
+    /// The width of a bucket.
+    #[serde(with = "span")]
+    pub bucket: Duration,
+    /// What both arms saw in the whole run; of latency those that are surely too slow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arms: Option<Arms<WindowSeen>>,
+    /// The burn rates of the whole run (Clopper and Pearson, for independent requests); the canary's upper limit is what a promotion
+    /// rests on. Of latency between the edges of a bucket, the lower limit is for those surely too slow, the upper for all that may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Arms<Interval>>,
+    /// What the canary's must be below.
+    pub promote_below: Fraction,
+    /// The absolute rules.
+    pub rules: Vec<RuleSeen>,
+    /// The relative one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative: Option<RelativeSeen>,
+    /// What the canary's errors cost, and when the budget is spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impact: Option<Impact>,
+    /// How much of the budget was left before.
+    pub remaining: Fraction,
+    /// What a ticket does.
+    pub on_ticket: OnTicket,
+    /// p value of the canary burning it, by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm: Option<PValue>,
+    /// The same among all that can roll back (Holm); compare it with alpha.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm_adjusted: Option<PValue>,
+    /// What each selector matched.
+    pub matched: Vec<Matched>,
+    /// What became of the points.
+    pub quality: Arms<Quality>,
+    /// What was assumed or is worth knowing, in words.
+    pub notes: Vec<String>,
+    /// The arm whose telemetry ended well before the export did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Arm>,
+}
+
+impl BudgetAssessment {
+    /// Judges an objective by itself.
+    pub(super) fn new(slo: &Slo, telemetry: Option<&MetricTelemetry>, beta: f64) -> BudgetAssessment {
+        let mut assessment = BudgetAssessment {
+            slo: slo.name.clone(),
+            objective: slo.objective,
+            classification: Classification::NoData(None),
+            burning: None,
+            last_burned: None,
+            bucket: Duration::ZERO,
+            arms: None,
+            interval: None,
+            promote_below: slo.promote_below,
+            rules: Vec::new(),
+            relative: None,
+            impact: None,
+            remaining: slo.remaining,
+            on_ticket: slo.on_ticket,
+            harm: None,
+            harm_adjusted: None,
+            matched: Vec::new(),
+            quality: Arms::default(),
+            notes: Vec::new(),
+            ended: None,
+        };
+        let Some(found) = telemetry else { return assessment };
+        assessment.matched.clone_from(&found.matched);
+        assessment.quality = found.quality;
+        assessment.notes.clone_from(&found.notes);
+        assessment.ended = found.ended;
+        let judged = found.observed.as_ref().map_err(Missing::clone).and_then(|observed| {
+            let replay = Replay::new(slo, observed).map_err(Missing::Error)?;
+            assessment.take(slo, &replay, beta).map_err(Missing::Error)
+        });
+        match judged {
+            Ok(()) => assessment.classification = Classification::Inconclusive,
+            Err(Missing::NoData(arm)) => assessment.classification = Classification::NoData(arm),
+            Err(Missing::NotYet) => {
+                assessment.classification = Classification::Inconclusive;
+                assessment.notes.push("nothing is seen after the warm-up yet".into());
+            }
+            Err(Missing::Error(error)) => {
+                assessment.classification = Classification::Error;
+                assessment.notes.push(error.to_string());
+            }
+        }
+        assessment
+    }
+
+    fn take(&mut self, slo: &Slo, replay: &Replay, beta: f64) -> Result<(), Error> {
+        let Replay { canary, bucket, least, most, last_burned } = replay;
+        self.bucket = *bucket;
+        self.last_burned = *last_burned;
+        let seen = |sum: WindowSum| WindowSeen {
+            counts: sum.counts,
+            burn: slo.objective.burn(sum.counts).map(Fraction::value),
+            coverage: sum.coverage(),
+        };
+        let windows = canary.windows();
+        let window = |span: Duration| -> Result<Arms<WindowSeen>, Error> {
+            let missing = || Error::value(format!("no window of {span:?}"));
+            windows.as_ref().try_map(|windows| windows.sum(span).map(seen).ok_or_else(missing))
+        };
+        let alerts = canary.alerts().as_ref().map(|alerts| alerts.iter().collect::<Vec<_>>());
+        for (baseline, canary) in alerts.baseline.iter().zip(&alerts.canary) {
+            self.rules.push(RuleSeen {
+                rule: canary.rule.clone(),
+                threshold: canary.rule.threshold(&slo.objective)?,
+                state: Arms { baseline: baseline.state, canary: canary.state },
+                open_since: Arms { baseline: baseline.open_since, canary: canary.open_since },
+                long: window(canary.rule.long)?,
+                short: window(canary.rule.short)?,
+            });
+        }
+        let relative = canary.relative();
+        let [long, _] = relative.windows(windows.as_ref());
+        let rule = relative.rule().clone();
+        let within = Intervals::new(least.iter().map(|(end, arms)| (*end, *arms)).collect())?;
+        let recent = windows.canary.newest().map(|newest| within.since(earlier(newest, rule.long)));
+        let robust = recent.map(|recent| {
+            let tested = interval::counts(recent.arms()).sides(Boundary::Ratio(rule.ratio.value()))?;
+            Ok::<_, Error>(tested.sides().greater)
+        });
+        let p = robust.transpose()?.unwrap_or(PValue::ONE).max(relative.p_value(&long));
+        let events = long.try_map(|sum| Events::new(sum.counts.bad(), sum.counts.total() as f64))?;
+        self.relative = Some(RelativeSeen {
+            excess: relative.excess(),
+            long: window(rule.long)?,
+            short: window(rule.short)?,
+            ratio: events::rate_ratio_with(events, 1.0 - 2.0 * beta, Tail::Exact).ok(),
+            p,
+            rule,
+        });
+
+        let total = |buckets: &BTreeMap<Timestamp, Arms<Counts>>| -> Result<Arms<Counts>, Error> {
+            let sum = |arm: Arm| {
+                let part = |of: fn(&Counts) -> u64| {
+                    buckets.values().fold(0_u64, |sum, arms| sum.saturating_add(of(&arms[arm])))
+                };
+                Counts::new(part(Counts::bad), part(Counts::total))
+            };
+            Ok(Arms { baseline: sum(Arm::Baseline)?, canary: sum(Arm::Canary)? })
+        };
+        let (sure, possible) = (total(least)?, total(most)?);
+        let burn_of = |seen: Counts| {
+            slo::interval(seen, &slo.objective, 1.0 - 2.0 * beta, BurnInterval::ClopperPearson)
+        };
+        let (lower, upper) = (sure.try_map(burn_of)?, possible.try_map(burn_of)?);
+        let both = |arm: Arm| Interval { low: lower[arm].low, ..upper[arm] };
+        self.interval = Some(Arms { baseline: both(Arm::Baseline), canary: both(Arm::Canary) });
+        self.arms = Some(sure.map(|counts| WindowSeen {
+            counts,
+            burn: slo.objective.burn(counts).map(Fraction::value),
+            coverage: 1.0,
+        }));
+        let errors = sure.try_map(|counts| Fraction::new(counts.bad(), counts.total()));
+        let both_seen = sure.baseline.total().saturating_add(sure.canary.total());
+        if let (Ok(errors), Ok(share)) = (errors, Fraction::new(sure.canary.total(), both_seen)) {
+            self.impact = Some(slo::impact(&slo.objective, errors, share, slo.remaining)?);
+        }
+
+        let burning = canary.burning();
+        self.burning = Some(burning);
+        let excessive = matches!(relative.excess(), Excess::Page | Excess::Ticket);
+        let by_ticket = burning == Burning::Ticket && slo.on_ticket == OnTicket::Rollback && excessive;
+        // By itself: what does not page is no harm.
+        self.harm = Some(if burning == Burning::Canary || by_ticket { p } else { PValue::ONE });
+        Ok(())
+    }
+
+    /// What is concluded once the others are known.
+    pub(super) fn conclude(&mut self, adjusted: PValue, alpha: f64) {
+        let (Some(burning), Some(_)) = (self.burning, self.harm) else { return };
+        self.harm_adjusted = Some(adjusted);
+        let ticket_passes = burning == Burning::Ticket && self.on_ticket == OnTicket::Continue;
+        self.classification = if adjusted.rejects(alpha) {
+            Classification::Fail(Way::High)
+        } else if (burning == Burning::Nobody || ticket_passes) && self.is_shown_low() {
+            Classification::Pass
+        } else {
+            Classification::Inconclusive
+        };
+    }
+
+    /// Whether the canary's burn rate is shown to be low enough for a promotion.
+    pub(super) fn is_shown_low(&self) -> bool {
+        let most = self.interval.and_then(|arms| arms.canary.high);
+        most.is_some_and(|most| most < self.promote_below.value())
+    }
+
+    /// Whether a rule that pages fires in the baseline too.
+    pub(super) fn pages_in_both(&self) -> bool {
+        let pages = |rule: &&RuleSeen| {
+            rule.rule.severity == slo::Severity::Page && rule.state.baseline == State::Firing
+        };
+        self.rules.iter().any(|rule| pages(&rule))
+    }
+}
+
+/// Why it rolls back.
+pub(super) fn burned(slo: &BudgetAssessment) -> Option<Reason> {
+    let Classification::Fail(_) = slo.classification else { return None };
+    let p = slo.harm_adjusted.unwrap_or(PValue::ONE);
+    let times = slo.relative.as_ref().map_or(Fraction::ONE, |relative| relative.rule.ratio);
+    let last = slo.impact.and_then(|impact| impact.exhaustion_if_promoted);
+    let promoted = last.map_or(String::new(), |left| {
+        format!("; promoted, it would spend what is left in {}", in_words(left))
+    });
+    let text = format!(
+        "{}: the canary burns the error budget {} times too fast, more than {times} times as fast as the baseline \
+         (p {p}){promoted}",
+        slo.slo,
+        rate(slo.burn_of_canary())
+    );
+    Some(reason(Code::BudgetBurned, slo, text))
+}
+
+/// What holds, outside of the comparison.
+pub(super) fn holds(slo: &BudgetAssessment) -> Vec<Reason> {
+    let name = &slo.slo;
+    let mut reasons = Vec::new();
+    let mut add = |code: Code, text: String| reasons.push(reason(code, slo, text));
+    match slo.classification {
+        Classification::NoData(arm) => {
+            let place = arm.map_or("any arm".to_string(), |arm| format!("the {arm}"));
+            add(Code::NoData, format!("{name} has no telemetry in {place}"));
+        }
+        Classification::Error => {
+            let why = slo.notes.last().map_or("", String::as_str);
+            add(Code::TelemetryError, format!("{name} cannot be judged: {why}"));
+        }
+        _ => {}
+    }
+    if let Some(arm) = slo.ended {
+        add(
+            Code::TelemetryEnded,
+            format!("{name} has no telemetry of the {arm} in the last part of the run"),
+        );
+    }
+    match slo.burning {
+        Some(Burning::Canary | Burning::Service) if slo.pages_in_both() => add(
+            Code::CommonCause,
+            format!(
+                "{name}: both arms burn the error budget too fast, and the canary is not shown to be the cause"
+            ),
+        ),
+        Some(Burning::Canary | Burning::Service) => add(
+            Code::BurnRateHigh,
+            format!(
+                "{name}: the canary burns the error budget {} times too fast, and is not shown to be the cause",
+                rate(slo.burn_of_canary())
+            ),
+        ),
+        Some(Burning::Ticket) if slo.on_ticket != OnTicket::Continue => {
+            add(Code::BurnRateTicket, format!("{name}: {}", slo.ticket()));
+        }
+        _ => {}
+    }
+    if slo.remaining == Fraction::ZERO {
+        add(Code::BudgetExhausted, format!("{name}: nothing is left of the error budget"));
+    }
+    reasons
+}
+
+/// What a promotion waits for.
+pub(super) fn waits(slo: &BudgetAssessment) -> Option<Reason> {
+    let name = &slo.slo;
+    if slo.classification == Classification::Pass {
+        return None;
+    }
+    if matches!(slo.burning, None | Some(Burning::Unknown)) {
+        let text = format!("{name}: too little is known of the burn rate: {}", slo.unknown());
+        return Some(reason(Code::BurnRateUnknown, slo, text));
+    }
+    let most = slo.interval.and_then(|arms| arms.canary.high).map_or("any number of".to_string(), rate_of);
+    let text = format!(
+        "{name}: the canary may burn {most} times as fast as the objective allows; below {} is to be shown",
+        slo.promote_below
+    );
+    Some(reason(Code::BurnRateNotShown, slo, text))
+}
+
+impl BudgetAssessment {
+    /// Of the relative rule's long window, on which the comparison rests.
+    fn burn_of_canary(&self) -> Option<f64> {
+        self.relative.as_ref()?.long.canary.burn
+    }
+
+    pub(super) fn ticket(&self) -> String {
+        let open: Vec<&str> = self
+            .rules
+            .iter()
+            .filter(|rule| rule.state.canary == State::Firing)
+            .map(|rule| rule.rule.name.as_str())
+            .collect();
+        let relative = self.relative.as_ref().map(|relative| (relative.excess, relative.rule.ratio));
+        match relative {
+            Some((Excess::Page, ratio)) => {
+                format!(
+                    "the canary burns more than {ratio} times as fast as the baseline, though no rule that pages fires"
+                )
+            }
+            Some((Excess::Ticket, ratio)) => {
+                format!(
+                    "the canary burned more than {ratio} times as fast as the baseline, briefly or only just now"
+                )
+            }
+            _ => format!("{} fires in the canary", open.join(", ")),
+        }
+    }
+
+    /// Why nothing is said.
+    pub(super) fn unknown(&self) -> String {
+        let Some(relative) = &self.relative else { return "nothing was seen yet".into() };
+        let of = |arm: Arm| {
+            let long = relative.long[arm];
+            format!("{arm} {} requests, {:.0} % observed", long.counts.total(), 100.0 * long.coverage)
+        };
+        format!("over {}, {}; {}", span::format(relative.rule.long), of(Arm::Baseline), of(Arm::Canary))
+    }
+}
+
+fn reason(code: Code, slo: &BudgetAssessment, text: String) -> Reason {
+    Reason { code, metric: Some(slo.slo.clone()), text }
+}
+
+pub(super) fn rate(burn: Option<f64>) -> String {
+    burn.map_or("any number of".into(), rate_of)
+}
+
+fn rate_of(burn: f64) -> String {
+    trimmed(burn)
+}
+
+/// Seconds as people say them: two units at most.
+pub(super) fn in_words(seconds: f64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400.0, seconds / 3_600.0, seconds / 60.0);
+    let one = |value: f64, unit: &str| format!("{value:.1} {unit}");
+    if days >= 2.0 {
+        one(days, "days")
+    } else if hours >= 2.0 {
+        one(hours, "hours")
+    } else if minutes >= 2.0 {
+        one(minutes, "minutes")
+    } else {
+        one(seconds, "seconds")
+    }
+}
+
+fn earlier(at: Timestamp, span: Duration) -> Timestamp {
+    let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(at.micros().saturating_sub(span))
+}
+
+/// Both arms, bucket by bucket.
+struct Replay {
+    canary: Canary,
+    bucket: Duration,
+    /// What is surely bad, by the end of the bucket.
+    least: BTreeMap<Timestamp, Arms<Counts>>,
+    /// What may be.
+    most: BTreeMap<Timestamp, Arms<Counts>>,
+    last_burned: Option<Timestamp>,
+}
+
+impl Replay {
+    fn new(slo: &Slo, observed: &Observed) -> Result<Replay, Error> {
+        let (least, most) = match (observed, slo.slower_than) {
+            (Observed::Counts(counts), None) => (counts.clone(), counts.clone()),
+            (Observed::Histogram(values), Some(threshold)) => {
+                let of = |part: fn(slo::Slower) -> Counts| {
+                    let slower = |values: &Histogram| slo::slower_than(values, threshold).map(part);
+                    values.try_map(|arms| arms.as_ref().try_map(slower))
+                };
+                (of(|slower| slower.least)?, of(|slower| slower.most)?)
+            }
+            _ => return Err(Error::telemetry("telemetry of another kind than the objective's")),
+        };
+        let bucket = match slo.bucket {
+            Some(bucket) => bucket,
+            None => usual_step(least.ends()).ok_or_else(|| {
+                Error::telemetry("fewer than two intervals, so that their step is not known")
+            })?,
+        };
+        let mut canary = Canary::new(slo.design(bucket)?)?;
+        let (mut least, mut most) = (buckets(&least, bucket)?, buckets(&most, bucket)?);
+        if let Some(slices) = slo.slices {
+            for seen in least.values_mut().chain(most.values_mut()) {
+                *seen = seen.map(|seen| slo::slice(seen, slices.good));
+            }
+        }
+        let mut last_burned = None;
+        for (end, seen) in &least {
+            if let Some(newest) = canary.windows().canary.newest()
+                && end.since(newest).is_some_and(|gap| gap > bucket)
+            {
+                // The rules see the gap before they see what comes after it.
+                canary.advance(earlier(*end, bucket))?;
+                let _ = canary.evaluate();
+            }
+            let _ = canary.push(*end, *seen)?;
+            if canary.evaluate() == Burning::Canary {
+                last_burned = Some(*end);
+            }
+        }
+        Ok(Replay { canary, bucket, least, most, last_burned })
+    }
+}
+
+/// The sums of the intervals that end in each bucket.
+fn buckets(
+    intervals: &Intervals<Counts>,
+    bucket: Duration,
+) -> Result<BTreeMap<Timestamp, Arms<Counts>>, Error> {
+    let width = i64::try_from(bucket.as_micros()).unwrap_or(i64::MAX).max(1);
+    let mut sums: BTreeMap<Timestamp, Arms<Counts>> = BTreeMap::new();
+    for (end, arms) in intervals.ends().iter().zip(intervals.arms()) {
+        let bucket = end.micros().saturating_sub(1).div_euclid(width);
+        let end = Timestamp::from_micros(bucket.saturating_add(1).saturating_mul(width));
+        let together = match sums.get(&end) {
+            None => *arms,
+            Some(before) => {
+                let sum = |arm: Arm| {
+                    let (a, b) = (before[arm], arms[arm]);
+                    Counts::new(a.bad().saturating_add(b.bad()), a.total().saturating_add(b.total()))
+                };
+                Arms { baseline: sum(Arm::Baseline)?, canary: sum(Arm::Canary)? }
+            }
+        };
+        sums.insert(end, together);
+    }
+    Ok(sums)
+}
+
+/// The median distance of neighbouring ends, in whole seconds if it is more than one.
+fn usual_step(ends: &[Timestamp]) -> Option<Duration> {
+    let mut steps: Vec<Duration> = ends.windows(2).filter_map(|pair| pair[1].since(pair[0])).collect();
+    steps.sort_unstable();
+    let step = *steps.get(steps.len() / 2)?;
+    let whole = Duration::from_secs(step.as_secs() + u64::from(step.subsec_nanos() > 0));
+    Some(if step > Duration::from_secs(1) { whole } else { step })
+}
