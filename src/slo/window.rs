@@ -179,7 +179,8 @@ impl Windows {
             let own = width.saturating_mul(coarse.unwrap_or(1));
             let whole = span.subsec_nanos() % 1_000 == 0 && micros(*span) % own == 0;
             if !whole || span.is_zero() {
-                return wrong(format!("{span:?} is no multiple of the bucket of {} microseconds", own));
+                let own = Duration::from_micros(own.unsigned_abs());
+                return wrong(format!("{span:?} is no multiple of the bucket of {own:?}"));
             }
             if micros(*span) / width > MOST_BUCKETS {
                 return wrong(format!("{span:?} has more than {MOST_BUCKETS} buckets"));

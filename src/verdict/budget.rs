@@ -1,9 +1,8 @@
 //! What the judge says of an objective: the telemetry replayed bucket by bucket through the rules of both arms, and what they say
 //! at its end.
 //!
-//! Of all that the rules say only one thing rolls back: a rule that pages in the canary together with the relative one. That is a
-//! p value like those of the metrics, of the relative rule's long window and with what neighbouring intervals have in common paid
-//! for, and it is adjusted with theirs.
+//! Of all that the rules say only one thing rolls back: a rule that pages in the canary together with the relative one. That has a
+//! p value like those of the metrics, with what neighbouring intervals have in common paid for, and it is adjusted with theirs.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -78,7 +77,9 @@ pub struct RelativeSeen {
     /// The ratio of the burn rates over the long window, with its interval (exact, for independent requests).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<Effect>,
-    /// p value of that being above the rule's.
+    /// p value of the ratio being above the rule's: twice the smaller of that over the long window and that over the whole run, each
+    /// with what neighbouring intervals have in common paid for. Errors that began late show in the window, few errors of the
+    /// baseline need the run.
     pub p: PValue,
 }
 
@@ -218,12 +219,13 @@ impl BudgetAssessment {
         let [long, _] = relative.windows(windows.as_ref());
         let rule = relative.rule().clone();
         let within = Intervals::new(least.iter().map(|(end, arms)| (*end, *arms)).collect())?;
-        let recent = windows.canary.newest().map(|newest| within.since(earlier(newest, rule.long)));
-        let robust = recent.map(|recent| {
-            let tested = interval::counts(recent.arms()).sides(Boundary::Ratio(rule.ratio.value()))?;
+        let above = |intervals: &Intervals<Counts>| {
+            let tested = interval::counts(intervals.arms()).sides(Boundary::Ratio(rule.ratio.value()))?;
             Ok::<_, Error>(tested.sides().greater)
-        });
-        let p = robust.transpose()?.unwrap_or(PValue::ONE).max(relative.p_value(&long));
+        };
+        let recent = windows.canary.newest().map(|newest| within.since(earlier(newest, rule.long)));
+        let recent = recent.map_or(Ok(PValue::ONE), |recent| above(&recent))?.max(relative.p_value(&long));
+        let p = recent.min(above(&within)?).times(2);
         let events = long.try_map(|sum| Events::new(sum.counts.bad(), sum.counts.total() as f64))?;
         self.relative = Some(RelativeSeen {
             excess: relative.excess(),
@@ -263,8 +265,7 @@ impl BudgetAssessment {
 
         let burning = canary.burning();
         self.burning = Some(burning);
-        let excessive = matches!(relative.excess(), Excess::Page | Excess::Ticket);
-        let by_ticket = burning == Burning::Ticket && slo.on_ticket == OnTicket::Rollback && excessive;
+        let by_ticket = burning == Burning::Ticket && slo.on_ticket == OnTicket::Rollback;
         // By itself: what does not page is no harm.
         self.harm = Some(if burning == Burning::Canary || by_ticket { p } else { PValue::ONE });
         Ok(())
