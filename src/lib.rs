@@ -5,8 +5,8 @@
 //! out, with a [`Verdict`](verdict::Verdict), its reasons, and how sure it is. It is pure: no I/O, no clock, no threads.
 //!
 //! Data flow one way: what was observed ([`telemetry`]) becomes evidence ([`compare`], in the vocabulary of [`evidence`]),
-//! evidence becomes a verdict ([`verdict`]). Evidence
-//! that may be asked for at any moment, as often as one likes, is in [`sequential`].
+//! evidence becomes a verdict ([`verdict`]). Evidence that may be asked for at any moment, as often as one likes, is in
+//! [`sequential`]; error budgets and burn rates are in [`slo`].
 //!
 #![cfg_attr(
     all(feature = "json", feature = "yaml"),
