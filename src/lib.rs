@@ -57,6 +57,7 @@ assert_eq!(report.deciding_metric(), Some("errors"));
 //! Without the first two, policies and series are built in code.
 
 pub mod arm;
+pub mod cohort;
 pub mod compare;
 pub mod error;
 pub mod evidence;

@@ -39,6 +39,7 @@ enum Side {
 const MANY: f64 = 2_000.0;
 
 /// ln P(X <= x) with `freedom` degrees of freedom above 0 and a noncentrality of at least 0.
+#[cfg(test)]
 pub(crate) fn ln_noncentral_lower(x: f64, freedom: f64, noncentrality: f64) -> f64 {
     tail(Side::Lower, x, freedom, noncentrality).ln
 }

@@ -1,0 +1,50 @@
+//! Is the canary's cohort like the population that it stands for?
+//!
+//! A comparison is of two versions only if its arms have like users. This room asks whether they have: is the split the planned one, is any
+//! kind of user missing, is the mix of regions, devices or plans another, and by how much could that move a metric?
+//!
+//! | question | function |
+//! |---|---|
+//! | all of it, with one answer | [`assess`] |
+//! | are there as many users in each arm as planned? | [`split`] |
+//! | are users in both arms? | [`crossover`] |
+//! | is the mix of levels another, at all? | [`goodness_of_fit`], [`homogeneity`], [`exact_fit`], [`exact_homogeneity`] |
+//! | by how much? | [`cohen_w`], [`total_variation`], [`stability_index`], [`level_difference`] |
+//! | are continuous covariates alike? | [`covariate`], [`mahalanobis`] |
+//! | how many users would it take to know? | [`users_needed`], [`detectable_w`], [`users_to_see`] |
+//!
+//! A p value alone decides nothing here: with enough users every cohort differs from its population, and with few every difference is
+//! chance. So each answer rests on a p value and on a bound of the size ([`assess`] has the rule), and what is not known to be
+//! alike is [`Underpowered`](Status::Underpowered), never representative.
+//!
+//! **Units.** All tests count what was assigned to an arm independently of all else, most often users. Requests of a user are not
+//! that: [`Unit::Requests`] asks for their sums of squares, and pays for them.
+
+mod assess;
+mod chi_square;
+mod covariate;
+mod dimension;
+mod exact;
+mod examine;
+mod multivariate;
+mod plan;
+mod size;
+mod split;
+mod table;
+mod tally;
+
+pub use assess::{
+    Asked, Bias, Cohort, CohortReport, CovariateFinding, Crossover, CrossoverReport, Design,
+    DimensionFinding, NamedCovariate, SplitPlan, Status, assess, crossover,
+};
+pub use chi_square::{ChiSquare, goodness_of_fit, homogeneity, likelihood_ratio, likelihood_ratio_fit};
+pub use covariate::{
+    Covariate, CovariateReport, Standardised, StandardisedBy, covariate, level_difference, standardised,
+};
+pub use dimension::{Dimension, DimensionReport, LevelReport, Method, MetricBias, Rare, Reference, Unit};
+pub use exact::{exact_fit, exact_homogeneity};
+pub use multivariate::{Mahalanobis, mahalanobis};
+pub use plan::{canary_users, chance_beyond, detectable_w, users_needed, users_to_certify, users_to_see};
+pub use size::{CohenW, Zeros, cohen_w, stability_index, total_variation};
+pub use split::{SplitReport, split};
+pub use tally::{Tally, tally};
