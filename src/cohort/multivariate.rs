@@ -46,7 +46,8 @@ pub struct Mahalanobis {
 ///     canary: array![[2.0, 1.0], [3.0, 2.0], [4.0, 2.0], [5.0, 4.0]],
 /// };
 /// let apart = mahalanobis(arms.as_ref().map(|rows| rows.view()))?;
-/// assert!((apart.distance.value().unwrap() - 1.706_872_288).abs() < 1e-9);
+/// // 7/65 of 21.5
+/// assert!((apart.distance.value().unwrap() - 2.315_384_615_f64.sqrt()).abs() < 1e-9);
 /// # Ok::<(), serinus::Error>(())
 /// ```
 pub fn mahalanobis(arms: Arms<ArrayView2<f64>>) -> Result<Mahalanobis, Error> {
