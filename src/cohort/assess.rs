@@ -13,7 +13,7 @@
 //! standard deviation between the levels.
 //!
 //! **Error rates.** A cohort that is drawn like its population is called biased with probability alpha at most, over all dimensions, in large
-//! samples (the exact tests, where they answer, keep it in small ones). A dimension that differs by w = .10 or more is called
+//! samples; with the default of .001 it is at most .002 from 200 users on, also of requests, with their sums of squares. A dimension that differs by w = .10 or more is called
 //! representative with probability 1 - confidence at most. Each holds for **one** look.
 
 use serde::{Deserialize, Serialize};

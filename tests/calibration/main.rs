@@ -1,6 +1,7 @@
 //! Every error rate that the documentation states, by simulation. `calibrate.rs` tells how a claim is decided.
 
 mod calibrate;
+mod cohort;
 mod counts;
 mod distribution;
 mod events;
