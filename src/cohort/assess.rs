@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::covariate::{Covariate, CovariateReport, covariate};
 use super::dimension::{Dimension, DimensionReport, Rare, Unit};
 use super::examine::examine;
-use super::plan::{certified, decided};
+use super::plan::{certified, decided, often_certified};
 use super::size::{CohenW, check_confidence};
 use super::split::{SplitReport, split};
 use crate::arm::Arms;
@@ -314,7 +314,7 @@ pub fn crossover(seen: Crossover, most: f64, alpha: f64) -> Result<CrossoverRepo
         let message = format!("{both} users in both arms, of {smaller} in one");
         return Err(Error::value(message).at("crossover"));
     }
-    if !(0.0..1.0).contains(&most) || !(alpha > 0.0 && alpha < 1.0) {
+    if !((0.0..1.0).contains(&most) && alpha > 0.0 && alpha < 1.0) {
         return Err(Error::value(format!("a share of {most} at level {alpha}")).at("crossover"));
     }
     if smaller == 0 {
@@ -489,16 +489,18 @@ impl Seen<'_> {
         }
         let freedom = (self.freedom as f64).max(1.0);
         let square = design.max_w * design.max_w;
-        let typical = certified(freedom, design.confidence, 0.5)? / square;
-        if self.w.is_some_and(|w| w.upper < design.max_w) && self.effective >= typical {
+        if self.w.is_some_and(|w| w.upper < design.max_w)
+            && often_certified(freedom, design.confidence, self.effective * square)
+        {
             return Ok(Status::Representative { negligible_shift });
         }
-        let enough = [
-            certified(freedom, design.confidence, 0.8)? / square,
-            decided(freedom, design.confidence, design.alpha / tests) / square,
-            4.0 * self.effective,
-        ];
-        let need = enough.into_iter().find(|need| *need > self.effective).unwrap_or(f64::MAX);
+        let mut need = certified(freedom, design.confidence, 0.8)? / square;
+        if need <= self.effective {
+            need = decided(freedom, design.confidence, design.alpha / tests) / square;
+        }
+        if need <= self.effective {
+            need = 4.0 * self.effective;
+        }
         // At the same split, the canary's users grow as the effective ones.
         let times = if self.effective > 0.0 { self.have as f64 / self.effective } else { 1.0 };
         let need = (need * times).min(9e15);

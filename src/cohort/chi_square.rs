@@ -209,32 +209,53 @@ pub(super) fn homogeneity_of(groups: &[&[u64]], worth: f64) -> Result<ChiSquare,
         }
     }
     let all = total(&sizes)?;
-    let smallest = sizes.iter().copied().min().unwrap_or(0) as f64 / all as f64;
-    // Of two groups the distances from what is expected are each other's opposite.
-    let (counted, factor) = match *sizes.as_slice() {
-        [_, second] => (1, all as f64 / second as f64),
-        _ => (rows.len(), 1.0),
+    let (statistic, expected) = match (rows.as_slice(), sizes.as_slice()) {
+        (&[first, second], &[n, m]) => two_groups([first, second], n, m, worth),
+        _ => many_groups(&rows, &sizes, all, worth),
     };
-    let (mut statistic, mut expected, mut filled) = (0.0, Expected::NONE, 0_u64);
-    for level in 0..levels {
+    let filled = expected.cells.checked_div(rows.len() as u64).unwrap_or(0);
+    let freedom = (rows.len() as u64).saturating_sub(1) * filled.saturating_sub(1);
+    Ok(ChiSquare::new(statistic * worth, freedom, expected, 0))
+}
+
+/// The distances of two groups from what is expected are each other's opposite: `sum d^2 / column`, `d = x m - y n` over N of what it is, times
+/// `1/(n m)`. d is a whole number, so that nothing is lost where shares are alike.
+fn two_groups(rows: [&[u64]; 2], n: u64, m: u64, worth: f64) -> (f64, Expected) {
+    let all = (n + m) as f64;
+    let (own, other) = (n as f64 / all * worth, m as f64 / all * worth);
+    let (mut sum, mut expected) = (0.0, Expected::NONE);
+    // Products of counts up to 2^31 fit in 64 bits, with their sign.
+    let small = n + m <= 1 << 31;
+    for (&x, &y) in rows[0].iter().zip(rows[1]) {
+        let column = (x + y) as f64;
+        if column == 0.0 {
+            continue;
+        }
+        let apart = if small {
+            (x as i64 * m as i64 - y as i64 * n as i64) as f64
+        } else {
+            (i128::from(x) * i128::from(m) - i128::from(y) * i128::from(n)) as f64
+        };
+        sum += apart * (apart / column);
+        expected.add(column * own);
+        expected.add(column * other);
+    }
+    (sum / (n as f64 * m as f64), expected)
+}
+
+fn many_groups(rows: &[&[u64]], sizes: &[u64], all: u64, worth: f64) -> (f64, Expected) {
+    let (mut sum, mut expected) = (0.0, Expected::NONE);
+    for level in 0..rows.first().map_or(0, |row| row.len()) {
         let column: u64 = rows.iter().map(|row| row[level]).sum();
         if column == 0 {
             continue;
         }
-        filled += 1;
-        for (row, &size) in rows.iter().zip(&sizes).take(counted) {
-            // The distance times the total is a whole number, so that nothing is lost where shares are alike.
+        for (row, &size) in rows.iter().zip(sizes) {
             let apart = i128::from(row[level]) * i128::from(all) - i128::from(size) * i128::from(column);
             let apart = apart as f64;
-            statistic += apart / (size as f64 * column as f64) * (apart / all as f64);
-        }
-        if rows.len() == 2 {
-            expected.add(column as f64 * smallest * worth);
-            expected.add(column as f64 * (1.0 - smallest) * worth);
-        } else {
-            sizes.iter().for_each(|&size| expected.add(column as f64 * (size as f64 / all as f64) * worth));
+            sum += apart / (size as f64 * column as f64) * (apart / all as f64);
+            expected.add(column as f64 * (size as f64 / all as f64) * worth);
         }
     }
-    let freedom = (rows.len() as u64).saturating_sub(1) * filled.saturating_sub(1);
-    Ok(ChiSquare::new(statistic * factor * worth, freedom, expected, 0))
+    (sum, expected)
 }

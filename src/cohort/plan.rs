@@ -6,7 +6,7 @@
 use super::size::check_confidence;
 use crate::error::Error;
 use crate::special::noncentral::{
-    chi_square_quantile, ln_noncentral_upper, noncentrality_above, noncentrality_below,
+    chi_square_quantile, ln_noncentral_lower, ln_noncentral_upper, noncentrality_above, noncentrality_below,
 };
 use crate::telemetry::MAX_COUNT;
 
@@ -125,6 +125,12 @@ pub(super) fn certified(freedom: f64, confidence: f64, power: f64) -> Result<f64
     let rest = 1.0 - check_confidence(confidence)?;
     let quantile = chi_square_quantile(libm::log(1.0 - chance("power", power)?), freedom);
     Ok(noncentrality_below(quantile, freedom, libm::log(rest)))
+}
+
+/// Whether X^2 of every other like cohort excludes this noncentrality: at its median, `k (1 - 2/(9k))^3` (Wilson and Hilferty 1931).
+pub(super) fn often_certified(freedom: f64, confidence: f64, noncentrality: f64) -> bool {
+    let root = 1.0 - 2.0 / (9.0 * freedom);
+    ln_noncentral_lower(freedom * root * root * root, freedom, noncentrality) <= libm::log(1.0 - confidence)
 }
 
 /// `lambda` that X^2 excludes wherever the test at level alpha does not reject.

@@ -39,7 +39,6 @@ enum Side {
 const MANY: f64 = 2_000.0;
 
 /// ln P(X <= x) with `freedom` degrees of freedom above 0 and a noncentrality of at least 0.
-#[cfg(test)]
 pub(crate) fn ln_noncentral_lower(x: f64, freedom: f64, noncentrality: f64) -> f64 {
     tail(Side::Lower, x, freedom, noncentrality).ln
 }
@@ -80,7 +79,7 @@ pub(crate) fn chi_square_quantile(ln_tail: f64, freedom: f64) -> f64 {
         let moved = (next - x).abs();
         x = next;
         // The error is now about the square of that.
-        if moved <= 1e-9 * x {
+        if moved <= 1e-7 * x {
             break;
         }
     }
@@ -230,7 +229,8 @@ fn noncentrality(side: Side, x: f64, freedom: f64, ln_p: f64) -> f64 {
             break;
         }
         at = next;
-        if moved <= 1e-8 * at {
+        // In standard deviations; what is left is about the square of that.
+        if moved <= 1e-6 * libm::sqrt(at + freedom) {
             break;
         }
     }
