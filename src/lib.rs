@@ -6,7 +6,8 @@
 //!
 //! Data flow one way: what was observed ([`telemetry`]) becomes evidence ([`compare`], in the vocabulary of [`evidence`]),
 //! evidence becomes a verdict ([`verdict`]). Evidence
-//! that may be asked for at any moment, as often as one likes, is in [`sequential`].
+//! that may be asked for at any moment, as often as one likes, is in [`sequential`]. Whether the canary's users are like all others is asked
+//! in [`cohort`].
 //!
 #![cfg_attr(
     all(feature = "json", feature = "yaml"),

@@ -307,6 +307,25 @@ fn a_harmless_difference_of_many_is_no_bias() {
 }
 
 #[test]
+fn few_unknown_labels_are_judged_by_their_share() {
+    let labels = ["eu", "us", "unknown"];
+    let report = |canary: [u64; 3], reference: [u64; 3]| {
+        let geo = Dimension::new("geo", labels, canary.to_vec(), Reference::Sample(reference.to_vec()));
+        assess(&cohort_of(vec![geo.with_unknown("unknown")]), &Design::default()).unwrap()
+    };
+    // .4 % of the canary instead of .1 %: shown, w = .095, and no more than .3 % of the users.
+    let few = report([50_000, 49_600, 400], [500_000, 499_000, 1_000]);
+    assert!(few.dimensions[1].report.w.unwrap().debiased > 0.05);
+    assert_eq!(few.status, Status::Representative { negligible_shift: true });
+    // One stray user among many is exact, whatever the size of the reference.
+    let stray = report([1_000, 1_000, 1], [500_000, 500_000, 3]);
+    assert_eq!((stray.dimensions[1].report.method, &stray.status), (Method::Exact, &REPRESENTATIVE));
+    let many = report([1_000, 1_000, 60], [500_000, 500_000, 1_000]);
+    assert_eq!(many.status, Status::Biased { by: vec![Bias::Unknown], correctable: false });
+    assert_eq!(many.sentences(), ["geo: 2.9 % of the canary are unknown, and 0.1 % of the reference"]);
+}
+
+#[test]
 fn rare_levels_are_pooled_kept_or_counted() {
     let random = &mut Random::new(8);
     let weights: Vec<f64> = (1..=400).map(|i| 1.0 / f64::from(i)).collect();
@@ -463,6 +482,13 @@ fn splits_crossover_and_covariates_count_too() {
     let report = assess(&cohort, &Design::default()).unwrap();
     let by = vec![Bias::Split, Bias::Crossover, Bias::Shift];
     assert_eq!(report.status, Status::Biased { by, correctable: false });
+    assert_eq!(
+        report.sentences()[..2],
+        [
+            "split: arm 0 has 100.0 % more users than planned (p 1e-301); who is lost is not lost by lot",
+            "crossover: 4.8 % of the smaller arm's users are in both; of a difference 95 % is left",
+        ]
+    );
     assert_eq!(report.split.unwrap().empty, [1]);
     // The same values in other forms.
     let same = |random: &mut Random| (0..20_000).map(|_| random.normal()).collect::<Vec<f64>>();

@@ -9,6 +9,8 @@
 //!    harm is shown. Of so few users that not every other like cohort would get there, a low bound is luck and does not count.
 //! 4. else **underpowered**: so many users are needed. "Not significant" alone is never representative.
 //!
+//! Of unknown labels, the difference must also be 1 % of the users to be a bias, and is near below that.
+//!
 //! Any bias is the cohort's; then any lack of users; else it is representative. A w of .10 moves no metric by more than a tenth of its
 //! standard deviation between the levels.
 //!
@@ -19,95 +21,18 @@
 use serde::{Deserialize, Serialize};
 
 use super::covariate::{Covariate, CovariateReport, covariate};
-use super::dimension::{Dimension, DimensionReport, Rare, Unit};
+use super::crossover::{Crossover, crossover};
+use super::design::Design;
+use super::dimension::{Dimension, DimensionReport, Unit};
 use super::examine::examine;
+use super::findings::{Asked, Bias, CohortReport, CovariateFinding, DimensionFinding, Status};
 use super::plan::{certified, decided, often_certified};
-use super::size::{CohenW, check_confidence};
+use super::size::CohenW;
 use super::split::{SplitReport, split};
-use crate::arm::Arms;
-use crate::compare::counts::limit_sides;
 use crate::compare::multiplicity::{Hypothesis, holm};
 use crate::error::Error;
-use crate::evidence::{PValue, Tolerance, twelve_digits};
+use crate::evidence::PValue;
 use crate::sequential::SplitFinding;
-use crate::telemetry::Counts;
-
-/// What decides.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct Design {
-    /// The chance of calling a like cohort biased, over all dimensions; and by its split. Default .001.
-    pub alpha: f64,
-    /// A shift of a debiased w below this is no bias. Default .05.
-    pub min_w: f64,
-    /// A w that is surely below this is representative. Default .10.
-    pub max_w: f64,
-    /// How surely. Default .95.
-    pub confidence: f64,
-    /// The share of the reference that must have canary users at all. Default .99.
-    pub min_coverage: f64,
-    /// The share of the smaller arm's users who may be in both. Default .01.
-    pub max_crossover: f64,
-    /// How far an arm may be from its planned share, relative to it. Default .025: a load balancer's 51/49 for 50/50 is within.
-    pub tolerance: Tolerance,
-    /// The least that weighted users may be worth for a shift to be correctable: the effective over the actual number. Default .5.
-    pub min_weighted_worth: f64,
-    /// What becomes of rare levels.
-    pub rare: Rare,
-    /// The most tables that are drawn. Default 9,999; p is no less than 1 over one more.
-    pub draws: u64,
-    /// For drawing.
-    pub seed: u64,
-}
-
-impl Default for Design {
-    fn default() -> Design {
-        Design {
-            alpha: 0.001,
-            min_w: 0.05,
-            max_w: 0.10,
-            confidence: 0.95,
-            min_coverage: 0.99,
-            max_crossover: 0.01,
-            tolerance: Tolerance::known(0.025),
-            min_weighted_worth: 0.5,
-            rare: Rare::default(),
-            draws: 9_999,
-            seed: 0,
-        }
-    }
-}
-
-impl Design {
-    /// Whether every number is one that means something.
-    ///
-    /// # Errors
-    /// The first that does not, with its name.
-    pub fn check(&self) -> Result<(), Error> {
-        let within = [
-            ("alpha", self.alpha, self.alpha > 0.0 && self.alpha < 1.0),
-            ("minW", self.min_w, self.min_w >= 0.0 && self.min_w < self.max_w),
-            ("maxW", self.max_w, self.max_w > 0.0 && self.max_w <= 1.0),
-            ("minCoverage", self.min_coverage, (0.0..=1.0).contains(&self.min_coverage)),
-            ("maxCrossover", self.max_crossover, (0.0..1.0).contains(&self.max_crossover)),
-            ("minWeightedWorth", self.min_weighted_worth, (0.0..=1.0).contains(&self.min_weighted_worth)),
-        ];
-        if let Some((name, value, _)) = within.iter().find(|(_, _, holds)| !holds) {
-            return Err(Error::value(format!("{value} is out of range")).at(*name));
-        }
-        check_confidence(self.confidence)?;
-        if !(1..=1_000_000).contains(&self.draws) {
-            return Err(Error::value(format!("{} is not from 1 to a million", self.draws)).at("draws"));
-        }
-        match self.rare {
-            Rare::Pool { below } if !(1.0..=1e6).contains(&below) => {
-                Err(Error::value(format!("{below} is not from 1 to a million")).at("rare.pool.below"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
 
 /// Users of each arm, and the plan for them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -117,16 +42,6 @@ pub struct SplitPlan {
     pub observed: Vec<u64>,
     /// Planned shares, up to a common factor.
     pub planned: Vec<f64>,
-}
-
-/// Users who are in both arms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Crossover {
-    /// How many.
-    pub both: u64,
-    /// All users of each arm, those in both among them.
-    pub users: Arms<u64>,
 }
 
 /// A covariate with its name.
@@ -164,187 +79,6 @@ impl Cohort {
     }
 }
 
-/// In what a cohort is not like its population.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Bias {
-    /// The arms are not as large as planned.
-    Split,
-    /// Users are in both arms.
-    Crossover,
-    /// Levels are missing.
-    Coverage,
-    /// Another mix of levels, or another mean of a covariate.
-    Shift,
-    /// Another share of unknown labels.
-    Unknown,
-    /// Another mix of cells.
-    Joint,
-}
-
-/// Is the cohort, or one dimension of it, like the population?
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[must_use]
-pub enum Status {
-    /// Shown to be near enough.
-    Representative {
-        /// A difference is shown, and too small to matter.
-        negligible_shift: bool,
-    },
-    /// Shown to be another.
-    Biased {
-        /// In what.
-        by: Vec<Bias>,
-        /// Whether weights can make up for it: every level has users, and they are worth enough when weighted.
-        correctable: bool,
-    },
-    /// Neither.
-    Underpowered {
-        /// The canary's users.
-        have: u64,
-        /// About how many it takes, at the same split, if the cohort is like its population.
-        need: u64,
-    },
-}
-
-/// What was asked of a dimension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Asked {
-    /// Have users whose label is known the same mix of levels?
-    Mix,
-    /// Are as many labels unknown?
-    Unknown,
-    /// Have users the same mix of cells?
-    Joint,
-}
-
-/// One dimension's answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct DimensionFinding {
-    /// Its name.
-    pub name: String,
-    /// Which question.
-    pub asked: Asked,
-    /// Whether the cohort's status depends on it.
-    pub required: bool,
-    /// p among all that were asked (Holm).
-    pub p_adjusted: PValue,
-    /// The answer.
-    pub status: Status,
-    /// The evidence.
-    pub report: DimensionReport,
-}
-
-/// One covariate's answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct CovariateFinding {
-    /// Its name.
-    pub name: String,
-    /// p among all that were asked (Holm).
-    pub p_adjusted: PValue,
-    /// The answer.
-    pub status: Status,
-    /// The evidence.
-    pub report: CovariateReport,
-}
-
-/// Users in both arms.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct CrossoverReport {
-    /// Their share of the smaller arm.
-    #[serde(with = "twelve_digits")]
-    pub share: f64,
-    /// p value of a share that is no more than allowed (exact binomial).
-    pub p: PValue,
-    /// What is left of a difference of means, if users in both arms count in both: `1 - both/n - both/m`.
-    #[serde(with = "twelve_digits")]
-    pub attenuation: f64,
-    /// The answer.
-    pub status: Status,
-}
-
-/// The cohort's answer. Made by [`assess`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-#[must_use]
-pub struct CohortReport {
-    /// Of all together.
-    pub status: Status,
-    /// Whether the arms are as large as planned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub split: Option<SplitReport>,
-    /// Whether users are in both.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub crossover: Option<CrossoverReport>,
-    /// Each dimension; those with unknown labels twice.
-    pub dimensions: Vec<DimensionFinding>,
-    /// Each covariate.
-    pub covariates: Vec<CovariateFinding>,
-}
-
-/// Whether users are in both arms, more than allowed: the share of the smaller arm is above `most`, and shown to be at level alpha.
-///
-/// # Errors
-/// More users in both than in an arm; `most` or alpha out of range.
-///
-/// ```
-/// use serinus::{Arms, cohort::{Crossover, Status, crossover}};
-/// let seen = Crossover { both: 480, users: Arms { baseline: 190_000, canary: 10_000 } };
-/// let report = crossover(seen, 0.01, 0.001)?;
-/// assert!((report.share - 0.048).abs() < 1e-15 && report.p.value() < 1e-100);
-/// assert!((report.attenuation - 0.949_474).abs() < 1e-6);
-/// assert!(matches!(report.status, Status::Biased { correctable: false, .. }));
-/// # Ok::<(), serinus::Error>(())
-/// ```
-pub fn crossover(seen: Crossover, most: f64, alpha: f64) -> Result<CrossoverReport, Error> {
-    let Crossover { both, users } = seen;
-    let smaller = users.baseline.min(users.canary);
-    if both > smaller {
-        let message = format!("{both} users in both arms, of {smaller} in one");
-        return Err(Error::value(message).at("crossover"));
-    }
-    if !((0.0..1.0).contains(&most) && alpha > 0.0 && alpha < 1.0) {
-        return Err(Error::value(format!("a share of {most} at level {alpha}")).at("crossover"));
-    }
-    if smaller == 0 {
-        let status = Status::Representative { negligible_shift: false };
-        return Ok(CrossoverReport { share: 0.0, p: PValue::ONE, attenuation: 1.0, status });
-    }
-    let share = both as f64 / smaller as f64;
-    let p = if both == 0 {
-        PValue::ONE
-    } else if most == 0.0 {
-        PValue::saturating(f64::NEG_INFINITY)
-    } else {
-        limit_sides(Counts::new(both, smaller)?, most)?.greater
-    };
-    let status = if share <= most {
-        Status::Representative { negligible_shift: both > 0 }
-    } else if p.rejects(alpha) {
-        Status::Biased { by: vec![Bias::Crossover], correctable: false }
-    } else {
-        // The tail is about exp(-n D), D the divergence of the two shares.
-        let rest = if share < 1.0 { (1.0 - share) * libm::log((1.0 - share) / (1.0 - most)) } else { 0.0 };
-        let divergence = share * libm::log(share / most) + rest;
-        let need = (-libm::log(alpha) / divergence).min(9e15);
-        Status::Underpowered { have: smaller, need: (libm::ceil(need) as u64).max(smaller.saturating_add(1)) }
-    };
-    let attenuation =
-        (1.0 - both as f64 / users.canary as f64 - both as f64 / users.baseline as f64).max(0.0);
-    Ok(CrossoverReport { share, p, attenuation, status })
-}
-
 /// Whether a cohort is like its population, by the rule at the top of this module.
 ///
 /// Some microseconds a dimension, unless few users and many levels make the test count or draw tables.
@@ -352,7 +86,7 @@ pub fn crossover(seen: Crossover, most: f64, alpha: f64) -> Result<CrossoverRepo
 /// # Errors
 /// Nothing to assess; a design out of range; a dimension without levels, with a level twice, or with counts that do not fit its levels; shares
 /// that are no shares or do not add up to 1 within 1e-6; more canary users in a level than the population that is said to hold them;
-/// sums of squares of requests that cannot be; what [`split`](super::split()), [`crossover`] and [`covariate`](super::covariate()) refuse. Each with
+/// sums of squares of requests that cannot be; what [`split`](super::split()), [`crossover`](super::crossover()) and [`covariate`](super::covariate()) refuse. Each with
 /// its place.
 ///
 /// ```
@@ -527,7 +261,9 @@ fn of_dimension(
     if shown && missing > 0.0 && missing >= beyond_reach {
         return Ok(Status::Biased { by: vec![named(Bias::Coverage)], correctable: false });
     }
-    let shift = shown && report.w.is_some_and(|w| w.debiased >= design.min_w);
+    // A label that few have makes a large w of few users: of unknown ones the share of all users counts.
+    let few = |bound: f64| asked == Asked::Unknown && bound * spread(report) < beyond_reach;
+    let shift = shown && report.w.is_some_and(|w| w.debiased >= design.min_w && !few(w.debiased));
     let foreign = report.unexpected > 0 && unexpected >= beyond_reach;
     if shift || foreign {
         let correctable = asked != Asked::Unknown
@@ -543,7 +279,20 @@ fn of_dimension(
         effective: report.effective,
         have: report.canary,
     };
+    let known_by_many =
+        often_certified(1.0, design.confidence, report.effective * design.max_w * design.max_w);
+    if known_by_many && report.w.is_some_and(|w| few(w.upper)) {
+        return Ok(Status::Representative { negligible_shift: shown });
+    }
     seen.near_or_unknown(design, tests)
+}
+
+/// The factor from w to a difference of two shares, `sqrt(pi (1 - pi))`.
+fn spread(report: &DimensionReport) -> f64 {
+    match report.w {
+        Some(w) if w.estimate > 0.0 => report.total_variation / w.estimate,
+        _ => 0.5,
+    }
 }
 
 /// Any bias before any lack of users before all is well.

@@ -1,6 +1,7 @@
 //! One dimension of a cohort: users by region, device, plan or tenant, in the canary and in what it is compared with.
 
 use core::fmt;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +105,32 @@ impl Dimension {
     ) -> Dimension {
         let labels = labels.into_iter().map(Into::into).collect();
         Dimension { name: name.into(), labels, canary, reference, unknown: None, means: None, required: true }
+    }
+
+    /// Counts by label of the canary and of a sample: a level is what either has, in the order of labels.
+    ///
+    /// ```
+    /// use serinus::cohort::Dimension;
+    /// let region = Dimension::of_counts("region", [("eu", 30), ("us", 20)], [("us", 200), ("br", 100), ("eu", 290)]);
+    /// assert_eq!(region.labels, ["br", "eu", "us"]);
+    /// assert_eq!(region.canary, [0, 30, 20]);
+    /// ```
+    pub fn of_counts<L: Into<String>>(
+        name: impl Into<String>,
+        canary: impl IntoIterator<Item = (L, u64)>,
+        sample: impl IntoIterator<Item = (L, u64)>,
+    ) -> Dimension {
+        let mut levels: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for (label, count) in canary {
+            let own = &mut levels.entry(label.into()).or_default().0;
+            *own = own.saturating_add(count);
+        }
+        for (label, count) in sample {
+            let other = &mut levels.entry(label.into()).or_default().1;
+            *other = other.saturating_add(count);
+        }
+        let (canary, sample) = levels.values().copied().unzip();
+        Dimension::new(name, levels.into_keys(), canary, Reference::Sample(sample))
     }
 
     /// Names the level of unknown labels.

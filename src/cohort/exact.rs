@@ -29,7 +29,7 @@ const EQUAL: f64 = 1e-7;
 /// The exact p value of counts against known shares: the probability of all counts that are at most as probable.
 ///
 /// Levels without share must have nobody. Of two levels by two tails of the binomial distribution, for every number of users; of more by
-/// counting, and `None` where that would be beyond 300,000 steps.
+/// counting, and `None` where that would be beyond 30,000 users or 300,000 steps.
 ///
 /// # Errors
 /// Those of [`goodness_of_fit`](super::goodness_of_fit).
@@ -86,7 +86,8 @@ fn two_tails(count: u64, n: u64, share: f64, other: f64) -> PValue {
 
 /// Logarithms of factorials up to n, where these are few enough to keep.
 fn factorials(n: u64) -> Option<Vec<f64>> {
-    if n > STEPS {
+    // A millisecond of them.
+    if n > 30_000 {
         return None;
     }
     Some((0..=n).map(|k| libm::lgamma(k as f64 + 1.0)).collect())
@@ -113,7 +114,8 @@ fn compositions(levels: &[(u64, f64)], n: u64) -> Option<PValue> {
 
 /// The exact p value of groups with one mix of levels: the probability of all tables of the same margins that are at most as probable.
 ///
-/// Rows as in [`homogeneity`](super::homogeneity). `None` where counting the tables would be beyond 300,000 steps.
+/// Rows as in [`homogeneity`](super::homogeneity). `None` where counting the tables would be beyond 30,000 users or
+/// 300,000 steps; of two groups and levels there is [`fisher`](crate::compare::counts::fisher()).
 ///
 /// # Errors
 /// Those of [`homogeneity`](super::homogeneity).

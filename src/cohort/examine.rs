@@ -1,14 +1,17 @@
 //! From counts to the report of a dimension: which test, how large, which level.
 
-use super::assess::Design;
 use super::chi_square::{ChiSquare, goodness_of_fit_of, homogeneity_of};
+use super::design::Design;
 use super::dimension::{Counterpart, DimensionReport, LevelReport, Method, MetricBias, Mixes, Rare, Unit};
 use super::exact::{drawn, exact_fit, exact_homogeneity_of};
 use super::size::{cohen_w, stability};
 use super::table::total;
+use crate::arm::Arms;
+use crate::compare::counts::{Tail, fisher};
 use crate::error::Error;
 use crate::evidence::PValue;
 use crate::special::noncentral::chi_square_quantile;
+use crate::telemetry::Counts;
 
 /// Tables of more users than this are not drawn.
 const DRAWABLE: u64 = 100_000;
@@ -255,7 +258,15 @@ fn exact(mixes: &Mixes) -> Result<Option<PValue>, Error> {
             let shares: Vec<f64> = places.iter().map(|i| shares[*i]).collect();
             exact_fit(&canary, &shares)
         }
-        Counterpart::Sampled(counts) => Ok(exact_homogeneity_of(&[&mixes.canary, counts])),
+        // Of two levels for any number of users.
+        Counterpart::Sampled(counts) => match (mixes.canary.as_slice(), counts.as_slice()) {
+            (&[c, canary], &[r, reference]) => {
+                let arms =
+                    Arms { baseline: Counts::new(r, r + reference)?, canary: Counts::new(c, c + canary)? };
+                Ok(Some(fisher(arms, 1.0, Tail::Exact)?.two_sided))
+            }
+            (canary, reference) => Ok(exact_homogeneity_of(&[canary, reference])),
+        },
     }
 }
 

@@ -23,9 +23,12 @@
 mod assess;
 mod chi_square;
 mod covariate;
+mod crossover;
+mod design;
 mod dimension;
 mod exact;
 mod examine;
+mod findings;
 mod multivariate;
 mod plan;
 mod size;
@@ -33,16 +36,16 @@ mod split;
 mod table;
 mod tally;
 
-pub use assess::{
-    Asked, Bias, Cohort, CohortReport, CovariateFinding, Crossover, CrossoverReport, Design,
-    DimensionFinding, NamedCovariate, SplitPlan, Status, assess, crossover,
-};
+pub use assess::{Cohort, NamedCovariate, SplitPlan, assess};
 pub use chi_square::{ChiSquare, goodness_of_fit, homogeneity, likelihood_ratio, likelihood_ratio_fit};
 pub use covariate::{
     Covariate, CovariateReport, Standardised, StandardisedBy, covariate, level_difference, standardised,
 };
+pub use crossover::{Crossover, CrossoverReport, crossover};
+pub use design::Design;
 pub use dimension::{Dimension, DimensionReport, LevelReport, Method, MetricBias, Rare, Reference, Unit};
 pub use exact::{exact_fit, exact_homogeneity};
+pub use findings::{Asked, Bias, CohortReport, CovariateFinding, DimensionFinding, Status};
 pub use multivariate::{Mahalanobis, mahalanobis};
 pub use plan::{canary_users, chance_beyond, detectable_w, users_needed, users_to_certify, users_to_see};
 pub use size::{CohenW, Zeros, cohen_w, stability_index, total_variation};

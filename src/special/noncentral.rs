@@ -155,7 +155,8 @@ fn upper_mixture(a: f64, mean: f64, y: f64, mode: f64) -> Tail {
     let mut term = 1.0;
     let mut step = libm::exp(Poisson::new(y).ln_pmf(a + j) - ln_start);
     let (mut sum, mut steps) = (term, step);
-    loop {
+    let end = mode + 12.0 * libm::sqrt(mode) + 40.0;
+    while j < end {
         j += 1.0;
         let on = mean / j;
         term = (term + step) * on;
