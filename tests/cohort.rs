@@ -268,6 +268,48 @@ fn nothing_is_not_a_number() {
     }
 }
 
+/// Counts of every size, with sums of squares that may be or not.
+#[test]
+fn no_counts_make_a_panic() {
+    let random = &mut Random::new(99);
+    let mut answered = 0;
+    for _ in 0..4_000 {
+        let levels = 1 + random.below(6);
+        let mut any = || -> Vec<u64> {
+            let bits = random.below(52) as u32;
+            (0..levels).map(|_| if random.chance(0.3) { 0 } else { random.below(1 << bits) as u64 }).collect()
+        };
+        let (canary, others) = (any(), any());
+        let all: Vec<u64> = canary.iter().zip(&others).map(|(c, r)| c + r).collect();
+        let sum = others.iter().sum::<u64>() as f64;
+        let reference = match random.below(3) {
+            0 => Reference::Sample(others.clone()),
+            1 => Reference::PopulationIncludingCanary(all),
+            _ => Reference::Shares(others.iter().map(|r| *r as f64 / sum).collect()),
+        };
+        let mut geo = dimension("geo", canary.clone(), reference);
+        geo.unknown = random.chance(0.3).then(|| geo.labels[0].clone());
+        geo.means = random.chance(0.5).then(|| (0..levels).map(|_| 1e300 * random.normal()).collect());
+        let mut cohort = cohort_of(vec![geo.clone()]);
+        cohort.joint.push(geo);
+        if random.chance(0.3) {
+            let of = |counts: &[u64], by: f64| counts.iter().sum::<u64>() as f64 * by;
+            let by = random.uniform() * 50.0;
+            cohort.unit =
+                Unit::Requests { squares: Arms { baseline: of(&others, by), canary: of(&canary, by) } };
+        }
+        let mut design = Design::default();
+        design.draws = 19;
+        design.rare = if random.chance(0.5) { Rare::Keep } else { Rare::default() };
+        if let Ok(report) = assess(&cohort, &design) {
+            answered += 1;
+            let text = format!("{report:?}{:?}", report.sentences());
+            assert!(!text.contains("NaN"), "{cohort:?}: {text}");
+        }
+    }
+    assert!(answered > 2_500, "{answered}");
+}
+
 #[test]
 fn few_users_are_never_enough() {
     // A cohort that fits to the last user, too small to show anything.
