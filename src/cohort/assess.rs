@@ -1,22 +1,4 @@
-//! The cohort as a whole: one status, and why.
-//!
-//! For each dimension, in this order, with p adjusted by Holm over all that is asked:
-//!
-//! 1. p is at most alpha, and levels without any canary user hold 1 % of the reference more than chance leaves out:
-//!    **biased by coverage**. No weight brings back who is not there.
-//! 2. p is at most alpha, and the debiased w is at least .05: **biased by a shift**.
-//! 3. the upper bound of w is below .10: **representative**. p may be at most alpha here: with millions of users a difference that does no
-//!    harm is shown. Of so few users that not every other like cohort would get there, a low bound is luck and does not count.
-//! 4. else **underpowered**: so many users are needed. "Not significant" alone is never representative.
-//!
-//! Of unknown labels, the difference must also be 1 % of the users to be a bias, and is near below that.
-//!
-//! Any bias is the cohort's; then any lack of users; else it is representative. A w of .10 moves no metric by more than a tenth of its
-//! standard deviation between the levels.
-//!
-//! **Error rates.** A cohort that is drawn like its population is called biased with probability alpha at most, over all dimensions, in large
-//! samples; with the default of .001 it is at most .002 from 200 users on, also of requests, with their sums of squares. A dimension that differs by w = .10 or more is called
-//! representative with probability 1 - confidence at most. Each holds for **one** look.
+//! The cohort as a whole: one status, and why, by the rule that the documentation of the room states.
 
 use serde::{Deserialize, Serialize};
 
@@ -79,7 +61,7 @@ impl Cohort {
     }
 }
 
-/// Whether a cohort is like its population, by the rule at the top of this module.
+/// Whether a cohort is like its population, by [the rule](super#the-rule).
 ///
 /// Some microseconds a dimension, unless few users and many levels make the test count or draw tables.
 ///

@@ -101,7 +101,7 @@ pub struct CovariateFinding {
     pub report: CovariateReport,
 }
 
-/// The cohort's answer. Made by [`assess`].
+/// The cohort's answer. Made by [`assess`](super::assess()).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
