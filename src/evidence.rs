@@ -389,6 +389,11 @@ impl Tolerance {
         }
     }
 
+    /// One that is written in the source.
+    pub(crate) const fn known(relative: f64) -> Tolerance {
+        Tolerance(relative)
+    }
+
     /// Whether `observed` is within the tolerance of `planned`.
     #[must_use]
     pub fn covers(self, observed: f64, planned: f64) -> bool {

@@ -6,7 +6,8 @@
 //!
 //! Data flow one way: what was observed ([`telemetry`]) becomes evidence ([`compare`], in the vocabulary of [`evidence`]),
 //! evidence becomes a verdict ([`verdict`]). Evidence that may be asked for at any moment, as often as one likes, is in
-//! [`sequential`]; error budgets and burn rates are in [`slo`].
+//! [`sequential`]; error budgets and burn rates are in [`slo`]; whether the canary's
+//! users are like all others is asked in [`cohort`].
 //!
 #![cfg_attr(
     all(feature = "json", feature = "yaml"),
@@ -57,6 +58,7 @@ assert_eq!(report.deciding_metric(), Some("errors"));
 //! Without the first two, policies and series are built in code.
 
 pub mod arm;
+pub mod cohort;
 pub mod compare;
 pub mod error;
 pub mod evidence;

@@ -4,6 +4,9 @@ use std::{collections::HashSet, fmt::Debug, str::FromStr};
 
 use serinus::{
     Arms, EValue, Effect, Error, Interval, Margin, PValue, PolicyErrors, Timestamp, Tolerance,
+    cohort::{
+        Cohort, CohortReport, Covariate, Design, Dimension, DimensionReport, Mahalanobis, SplitReport, Status,
+    },
     compare::counts::{Clustered, Fisher, MantelHaenszel, Tail},
     compare::cuped::{Adjusted, Coefficients},
     compare::differences::Cells,
@@ -30,6 +33,8 @@ fn every_type_goes_anywhere() {
     ordinary::<(MannKendall, MannWhitney, BrunnerMunzel, VanElteren, PairedDifferences, SignedRank)>();
     ordinary::<(Cells, Adjusted, Coefficients, Hypothesis, Weight)>();
     ordinary::<(Clustered, Fisher, MantelHaenszel, Tail)>();
+    ordinary::<(Cohort, CohortReport, Covariate, Design, Dimension)>();
+    ordinary::<(DimensionReport, Mahalanobis, SplitReport, Status)>();
     ordinary::<(Policy, CheckedPolicy, Telemetry, Report, Assessment)>();
     ordinary::<(Error, PolicyErrors)>();
     ordinary::<(Random, Noise, Family, Regression, Traffic, Split, Scenario)>();

@@ -3,42 +3,73 @@
 //! Above a + 1 by the continued fraction of Legendre (Abramowitz and Stegun 6.5.31), below by the series of the other tail
 //! (6.5.29); both of positive terms.
 
+use super::binomial::Poisson;
+
+/// `ln (x^a exp(-x) / Gamma(a))` without the cancellation of its terms, which for a = 1e6 would leave nine digits.
+fn ln_front(a: f64, x: f64) -> f64 {
+    Poisson::new(x).ln_pmf(a) + libm::log(a)
+}
+
+/// `ln Q(a, x)` for a above 0 and x above a + 1: modified Lentz (Thompson and Barnett 1986).
+fn ln_fraction(a: f64, x: f64) -> f64 {
+    let mut b = x + 1.0 - a;
+    let mut c = 1.0 / f64::MIN_POSITIVE;
+    let mut d = 1.0 / b;
+    let mut fraction = d;
+    for i in 1..10_000 {
+        let i = f64::from(i);
+        let numerator = -i * (i - a);
+        b += 2.0;
+        d = 1.0 / (numerator * d + b);
+        c = b + numerator / c;
+        let factor = c * d;
+        fraction *= factor;
+        if (factor - 1.0).abs() < f64::EPSILON {
+            break;
+        }
+    }
+    ln_front(a, x) + libm::log(fraction)
+}
+
+/// `ln P(a, x)` for a above 0 and x from 0 to a + 1.
+fn ln_series(a: f64, x: f64) -> f64 {
+    let (mut sum, mut term, mut k) = (1.0 / a, 1.0 / a, a);
+    while term > sum * f64::EPSILON {
+        k += 1.0;
+        term *= x / k;
+        sum += term;
+    }
+    ln_front(a, x) + libm::log(sum)
+}
+
+/// `ln(1 - exp(ln_p))`, where rounding may have left p above 1.
+fn ln_rest(ln_p: f64) -> f64 {
+    libm::log1p(-libm::exp(ln_p).min(1.0))
+}
+
 /// `ln Q(a, x)` for a above 0: the probability above x.
-fn ln_gamma_upper(a: f64, x: f64) -> f64 {
+pub(crate) fn ln_gamma_upper(a: f64, x: f64) -> f64 {
     if x.is_nan() || x <= 0.0 {
-        return 0.0;
-    }
-    if x == f64::INFINITY {
-        return f64::NEG_INFINITY;
-    }
-    let ln_front = a * libm::log(x) - x - libm::lgamma(a);
-    if x > a + 1.0 {
-        // Modified Lentz (Thompson and Barnett 1986).
-        let mut b = x + 1.0 - a;
-        let mut c = 1.0 / f64::MIN_POSITIVE;
-        let mut d = 1.0 / b;
-        let mut fraction = d;
-        for i in 1..10_000 {
-            let i = f64::from(i);
-            let numerator = -i * (i - a);
-            b += 2.0;
-            d = 1.0 / (numerator * d + b);
-            c = b + numerator / c;
-            let factor = c * d;
-            fraction *= factor;
-            if (factor - 1.0).abs() < f64::EPSILON {
-                break;
-            }
-        }
-        ln_front + libm::log(fraction)
+        0.0
+    } else if x == f64::INFINITY {
+        f64::NEG_INFINITY
+    } else if x > a + 1.0 {
+        ln_fraction(a, x)
     } else {
-        let (mut sum, mut term, mut k) = (1.0 / a, 1.0 / a, a);
-        while term > sum * f64::EPSILON {
-            k += 1.0;
-            term *= x / k;
-            sum += term;
-        }
-        libm::log1p(-libm::exp(ln_front + libm::log(sum)).min(1.0))
+        ln_rest(ln_series(a, x))
+    }
+}
+
+/// `ln P(a, x)` for a above 0: the probability below x.
+pub(crate) fn ln_gamma_lower(a: f64, x: f64) -> f64 {
+    if x.is_nan() || x <= 0.0 {
+        f64::NEG_INFINITY
+    } else if x == f64::INFINITY {
+        0.0
+    } else if x > a + 1.0 {
+        ln_rest(ln_fraction(a, x))
+    } else {
+        ln_series(a, x)
     }
 }
 

@@ -7,6 +7,7 @@
 pub(crate) mod binomial;
 pub(crate) mod gamma;
 pub(crate) mod logarithm;
+pub(crate) mod noncentral;
 pub(crate) mod normal;
 pub(crate) mod quadrature;
 pub(crate) mod random;

@@ -2,6 +2,7 @@
 
 mod burn;
 mod calibrate;
+mod cohort;
 mod counts;
 mod distribution;
 mod events;

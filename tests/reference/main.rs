@@ -5,6 +5,7 @@
 
 mod burn;
 mod burn_scenarios;
+mod cohorts;
 mod counts_at_any_time;
 mod means_at_any_time;
 mod ranks_at_any_time;
@@ -1037,6 +1038,18 @@ fn cohort(case: &Case) -> Verdict {
         "cmh" | "breslow_day" => strata_of_counts(case),
         "van_elteren" => strata_of_values(case),
         "sequential_srm" => counts_at_any_time::batches_of_users(case),
+        "chi2_gof" | "srm_gbstats" => cohorts::known_shares(case),
+        "chi2_homogeneity" => cohorts::groups(case),
+        "exact_multinomial" => cohorts::exact_shares(case),
+        "fisher_freeman_halton" => cohorts::exact_groups(case),
+        "divergence" => cohorts::divergence(case),
+        "cohen_w_bounds" => cohorts::bounds_of_w(case),
+        "smd_categorical" => cohorts::levels(case),
+        "continuous" => cohorts::values(case),
+        "asmd" => cohorts::many_covariates(case),
+        "joint_multivariate" => cohorts::joint(case),
+        "chi2_power" => cohorts::power(case),
+        "noncentral_chi2_cdf" => cohorts::noncentral(case),
         _ => Ok(Outcome::NotBuilt),
     }
 }
