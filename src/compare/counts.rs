@@ -10,6 +10,7 @@
 //! | how large is the difference, the ratio? | [`risk_difference`], [`risk_ratio`] | as the score tests |
 //! | the same of rare events, of odds | [`conditional_ratio`], [`odds_ratio`] | as the conditional tests |
 //! | the same where requests of a user resemble each other | [`clustered`] | in large samples |
+//! | the same at the mix of a population | [`standardised()`] | in large samples |
 //! | the same over strata | [`mantel_haenszel`] | in large samples, of few large strata or many small ones |
 //! | is one arm's share above or below a limit? | [`limit_sides`], [`share_interval`] | for every sample size |
 //!
@@ -25,12 +26,14 @@ mod clusters;
 mod odds;
 mod ratio;
 mod score;
+mod standardised;
 mod stratified;
 mod unconditional;
 
 pub use clusters::{Clustered, clustered};
 pub use odds::{Fisher, fisher, odds_ratio};
 pub(crate) use odds::{expected, ln_likelihood};
+pub use standardised::{StandardStratum, Standardised, standardised};
 pub use stratified::{MantelHaenszel, mantel_haenszel};
 
 pub(super) use score::{Null, Unit};

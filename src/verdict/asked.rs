@@ -4,9 +4,9 @@ use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::{
-    arm::Arms,
+    arm::{Arm, Arms},
     compare::{
-        counts::{self, Clustered},
+        counts::{self, Clustered, StandardStratum, Standardised},
         differences::Cells,
         distribution::{LargestDistance, largest_distance, largest_distance_buckets},
         events, exceedance, histogram,
@@ -56,6 +56,8 @@ pub(super) enum Asked<'a> {
         shares: Shares,
         totals: Arms<Events>,
     },
+    /// At the mix of a population, with what both arms saw in all.
+    Standardised(Standardised, Arms<Counts>),
     Buckets(Buckets),
     Values(Raw<'a>),
     Distribution(Whole),
@@ -244,6 +246,20 @@ impl<'a> Asked<'a> {
                 let shares = interval::counts(&[users.effective]);
                 Ok(Asked::Share { shares, totals: users.totals, threshold: None, users: Some(users) })
             }
+            (Observed::Strata(strata), Ask::Rate) => {
+                let all: Vec<StandardStratum> = strata
+                    .iter()
+                    .map(|stratum| StandardStratum { share: stratum.share, arms: stratum.arms })
+                    .collect();
+                let sum = |arm: Arm| {
+                    let part = |of: fn(&Counts) -> u64| {
+                        all.iter().fold(0_u64, |sum, stratum| sum.saturating_add(of(&stratum.arms[arm])))
+                    };
+                    Counts::new(part(Counts::bad), part(Counts::total))
+                };
+                let totals = Arms { baseline: sum(Arm::Baseline)?, canary: sum(Arm::Canary)? };
+                Ok(Asked::Standardised(counts::standardised(&all)?, totals))
+            }
             (Observed::Events(intervals), Ask::Rate) => {
                 let sums = summed(intervals, (0_u64, 0.0), |(count, exposure), e| {
                     (count.saturating_add(e.count()), exposure + e.exposure())
@@ -337,7 +353,9 @@ impl<'a> Asked<'a> {
                 Asked::Rate { shares: shares.clone().repeated(factor)?, totals: *totals }
             }
             Asked::Buckets(buckets) => Asked::Buckets(buckets.clone().repeated(factor)?),
-            Asked::Values(_) | Asked::Distribution(_) | Asked::Pairs(..) => return None,
+            Asked::Values(_) | Asked::Distribution(_) | Asked::Pairs(..) | Asked::Standardised(..) => {
+                return None;
+            }
             Asked::Level(Levels { pairs, asked, load, instances }) => {
                 let repeated =
                     |(boundary, level): &(Boundary, Level)| (*boundary, level.repeated(pairs.len(), factor));
@@ -364,7 +382,7 @@ impl<'a> Asked<'a> {
     /// before a method has enough to estimate an error from.
     pub(super) fn tells_of_more(&self) -> bool {
         match self {
-            Asked::Values(_) | Asked::Distribution(_) | Asked::Pairs(..) => false,
+            Asked::Values(_) | Asked::Distribution(_) | Asked::Pairs(..) | Asked::Standardised(..) => false,
             Asked::Level(levels) => levels.pairs.len() >= series::LEAST,
             Asked::Trend { trend, .. } => trend.per_minute.is_some(),
             Asked::Amount { comparison, .. } => comparison.effective().is_some(),
@@ -388,7 +406,9 @@ impl<'a> Asked<'a> {
     /// Whether an arm has seen nothing at all.
     pub(super) fn is_empty(&self) -> bool {
         match self {
-            Asked::Share { totals, .. } => totals.baseline.total() == 0 || totals.canary.total() == 0,
+            Asked::Share { totals, .. } | Asked::Standardised(_, totals) => {
+                totals.baseline.total() == 0 || totals.canary.total() == 0
+            }
             Asked::Rate { totals, .. } => {
                 totals.baseline.exposure() == 0.0 || totals.canary.exposure() == 0.0
             }
@@ -412,6 +432,7 @@ impl<'a> Asked<'a> {
             |tested: Tested| if metric.independent { tested.independent().into() } else { tested.into() };
         match self {
             Asked::Share { shares, .. } | Asked::Rate { shares, .. } => Ok(of(shares.sides(boundary)?)),
+            Asked::Standardised(strata, _) => Ok(strata.sides(boundary)?.into()),
             Asked::Buckets(buckets) => Ok(of(buckets.sides(boundary)?)),
             Asked::Values(raw) => Ok(of(raw.sides(boundary)?)),
             Asked::Pairs(pairs, _) => Ok(series::independent_sides(pairs, boundary)?.into()),
@@ -439,7 +460,9 @@ impl<'a> Asked<'a> {
     fn limit_sides(&self, limit: f64) -> Result<Arms<Sides>, Error> {
         match self {
             // Of what was seen, whatever made it: a burst beyond the limit is beyond it.
-            Asked::Share { totals, .. } => totals.try_map(|counts| counts::limit_sides(counts, limit)),
+            Asked::Share { totals, .. } | Asked::Standardised(_, totals) => {
+                totals.try_map(|counts| counts::limit_sides(counts, limit))
+            }
             Asked::Rate { totals, .. } => totals.try_map(|events| events::limit_sides(events, limit)),
             // The check of the policy takes no limit elsewhere.
             _ => Ok(Arms { baseline: Sides::NOTHING, canary: Sides::NOTHING }),
@@ -460,6 +483,14 @@ impl<'a> Asked<'a> {
         match self {
             Asked::Share { totals, .. } => {
                 totals.map(|c| Summary { size: c.total() as f64, bad: Some(c.bad()), value: c.share() })
+            }
+            Asked::Standardised(strata, totals) => {
+                let shares = strata.shares();
+                Arms::from_fn(|arm| Summary {
+                    size: totals[arm].total() as f64,
+                    bad: Some(totals[arm].bad()),
+                    value: shares[arm],
+                })
             }
             Asked::Rate { totals, .. } => {
                 totals.map(|e| Summary { size: e.exposure(), bad: Some(e.count()), value: e.rate() })

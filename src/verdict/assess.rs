@@ -142,6 +142,28 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
                 evidence.clusters(users, *totals, level)?;
             }
         }
+        Asked::Standardised(strata, totals) => {
+            evidence.method = "Miettinen-Nurminen score test, at the mix of the population".into();
+            evidence.effects = strata.effects(level)?.to_vec();
+            evidence.assumptions = vec![
+                format!("{} are independent of each other", unit("users")),
+                "the shares of the population are known".into(),
+            ];
+            let crude = counts::risk_difference(*totals, level)?;
+            if let Some(apart) = crude.estimate {
+                evidence.notes.push(format!(
+                    "at the arms' own mixes the canary's share is {} {} per cent points",
+                    if apart < 0.0 { "below the baseline's by" } else { "above the baseline's by" },
+                    trimmed(100.0 * apart.abs())
+                ));
+            }
+            if strata.uncovered() > 0.0 {
+                evidence.notes.push(format!(
+                    "{} % of the population are in strata that an arm has nobody in; what happens to them is taken to be anything",
+                    trimmed(100.0 * strata.uncovered())
+                ));
+            }
+        }
         Asked::Rate { shares, .. } => {
             evidence.effects = shares.effects(level)?.to_vec();
             let names = ["Poisson score test; conditional binomial, mid-p", "Mantel-Haenszel"];

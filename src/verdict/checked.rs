@@ -10,6 +10,7 @@ use crate::{
     evidence::{Direction, Independence, Margin},
     telemetry::{Match, Matcher, Selector},
     verdict::{
+        cohorts::{self, Cohorts},
         judge,
         observed::Telemetry,
         policy::{
@@ -30,6 +31,7 @@ pub struct CheckedPolicy {
     policy: Policy,
     metrics: Vec<Metric>,
     slos: Vec<Slo>,
+    cohorts: Option<Cohorts>,
 }
 
 impl CheckedPolicy {
@@ -67,6 +69,10 @@ impl CheckedPolicy {
 
     pub(super) fn slos(&self) -> &[Slo] {
         &self.slos
+    }
+
+    pub(super) fn cohorts(&self) -> Option<&Cohorts> {
+        self.cohorts.as_ref()
     }
 
     pub(super) fn new(policy: &Policy) -> Result<CheckedPolicy, PolicyErrors> {
@@ -112,9 +118,10 @@ impl CheckedPolicy {
             metrics.extend(check_metric(policy, metric, &path, &mut problems));
         }
         let slos = slo::check(policy, &mut problems);
+        let cohorts = cohorts::check(policy, &mut problems);
         match problems.finish() {
             Some(errors) => Err(errors),
-            None => Ok(CheckedPolicy { policy: policy.clone(), metrics, slos }),
+            None => Ok(CheckedPolicy { policy: policy.clone(), metrics, slos, cohorts }),
         }
     }
 }
@@ -174,6 +181,10 @@ pub(super) enum Source {
         window: Duration,
         /// The label that tells instances apart.
         instance: String,
+    },
+    /// Of a cohort: counters of users.
+    Users {
+        users: ArmSelector,
     },
     /// Given in code.
     InCode,

@@ -6,6 +6,7 @@ use crate::{
     evidence::{Margin, PValue},
     verdict::{
         budget::{self, BudgetAssessment},
+        cohorts::CohortAssessment,
         policy::Role,
         report::{Assessment, Classification, Code, Reason, Verdict},
     },
@@ -37,6 +38,7 @@ pub(super) type Standings<'a> = &'a [(Assessment, Standing)];
 pub(super) fn combine(
     metrics: Standings,
     slos: &[BudgetAssessment],
+    cohort: Option<&CohortAssessment>,
     deadline_passed: bool,
 ) -> (Verdict, Vec<Reason>) {
     let mut harm = harm_shown(metrics);
@@ -45,6 +47,7 @@ pub(super) fn combine(
         return (Verdict::Rollback, harm);
     }
     let mut outside = outside_the_comparison(metrics);
+    outside.extend(cohort.and_then(CohortAssessment::holds));
     outside.extend(slos.iter().flat_map(budget::holds));
     if !outside.is_empty() {
         return (Verdict::Hold, outside);
@@ -58,7 +61,8 @@ pub(super) fn combine(
         Role::Informative | Role::DryRun => false,
     };
     let waiting: Vec<_> = metrics.iter().filter(blocks).filter(|(a, _)| !a.decaying).collect();
-    let unshown: Vec<Reason> = slos.iter().filter_map(budget::waits).collect();
+    let waits_for_users = cohort.and_then(CohortAssessment::waits);
+    let unshown: Vec<Reason> = slos.iter().filter_map(budget::waits).chain(waits_for_users).collect();
     if reasons.is_empty() && waiting.is_empty() && unshown.is_empty() {
         let names = required(metrics).map(|(a, _)| a.metric.as_str());
         let names: Vec<&str> = names.chain(slos.iter().map(|slo| slo.slo.as_str())).collect();

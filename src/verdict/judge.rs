@@ -10,9 +10,10 @@ use crate::{
         assess::{Assessed, Evidence, assess},
         budget::BudgetAssessment,
         checked::{CheckedPolicy, Metric},
+        cohorts::CohortAssessment,
         combine::{Standing, combine},
         observed::{Missing, Observed, Telemetry},
-        policy::BaselineKind,
+        policy::{BaselineKind, Role},
         previous,
         report::{Assessment, Classification, Report},
     },
@@ -66,7 +67,13 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
     let due =
         policy.policy().deadline.zip(telemetry.start).map(|(deadline, start)| start.saturating_add(deadline));
     let deadline_passed = due.zip(telemetry.end).is_some_and(|(due, end)| end >= due);
-    let (verdict, reasons) = combine(&metrics, &slos, deadline_passed);
+    let stratified = policy.metrics().iter().filter(|metric| metric.role == Role::Required).all(|metric| {
+        let observed = telemetry.metric(&metric.name).map(|found| found.observed.as_ref());
+        matches!(observed, Some(Ok(Observed::Strata(_))))
+    });
+    let cohort =
+        policy.cohorts().map(|cohorts| CohortAssessment::new(cohorts, telemetry.cohort.as_ref(), stratified));
+    let (verdict, reasons) = combine(&metrics, &slos, cohort.as_ref(), deadline_passed);
     Report {
         schema: 1,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -81,6 +88,7 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
         warmup: policy.policy().warmup,
         metrics: metrics.into_iter().map(|(assessment, _)| assessment).collect(),
         slo: slos,
+        cohort,
     }
 }
 

@@ -9,6 +9,7 @@ mod asked;
 mod assess;
 mod budget;
 mod checked;
+mod cohorts;
 mod combine;
 mod judge;
 mod observed;
@@ -21,7 +22,8 @@ mod table;
 
 pub use budget::{BudgetAssessment, RelativeSeen, RuleSeen, WindowSeen};
 pub use checked::CheckedPolicy;
-pub use observed::{Matched, MetricTelemetry, Missing, Observed, Telemetry};
+pub use cohorts::{CohortAssessment, CohortPolicy, DimensionPolicy, OnBias, PlannedSplit};
+pub use observed::{Matched, MetricTelemetry, Missing, Observed, Stratum, Telemetry};
 pub use policy::{
     API_VERSION, Above, ArmLabels, Assume, Baseline, BaselineKind, Kind, Limit, MetricPolicy, Policy,
     Question, Role, Unit, UnitOfAnalysis,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     arm::{Arm, Arms},
+    cohort::Cohort,
     error::Error,
     telemetry::{Counts, Events, Histogram, Intervals, Moments, Quality, Ratio, Samples, Series},
     time::Timestamp,
@@ -22,6 +23,9 @@ pub enum Observed {
     Counts(Intervals<Counts>),
     /// Bad of total of each user (session, tenant): these are independent, their requests are not.
     Clusters(Arms<Vec<Counts>>),
+    /// Bad of total of users who are independent, in each stratum of a population whose shares are known (regions, plans): both arms
+    /// are compared at the population's mix, whatever theirs is. Of kind `counts`.
+    Strata(Vec<Stratum>),
     /// Events per exposure.
     Events(Intervals<Events>),
     /// Raw values.
@@ -53,6 +57,17 @@ pub enum Observed {
     },
 }
 
+/// One stratum of a population.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stratum {
+    /// Its name.
+    pub label: String,
+    /// Its share of the population.
+    pub share: f64,
+    /// What both arms saw in it.
+    pub arms: Arms<Counts>,
+}
+
 impl Observed {
     /// When it was observed: the ends of the first and the last interval, or the first and the last instant that both arms
     /// have. `None` for what has no place in time, and for a single interval.
@@ -67,7 +82,10 @@ impl Observed {
                 let first = arms.baseline.first().max(arms.canary.first());
                 return Some((first, arms.baseline.last().min(arms.canary.last())));
             }
-            Observed::Moments(_) | Observed::Clusters(_) | Observed::Differences { .. } => return None,
+            Observed::Moments(_)
+            | Observed::Clusters(_)
+            | Observed::Strata(_)
+            | Observed::Differences { .. } => return None,
         };
         ends.first().copied().zip(ends.last().copied()).filter(|(first, last)| first < last)
     }
@@ -83,6 +101,7 @@ impl Observed {
             Observed::Series { .. }
             | Observed::Moments(_)
             | Observed::Clusters(_)
+            | Observed::Strata(_)
             | Observed::Differences { .. } => false,
         }
     }
@@ -107,7 +126,10 @@ impl Observed {
                     instances: instances.as_ref().map(|series| series.iter().filter_map(late).collect()),
                 }
             }
-            Observed::Moments(_) | Observed::Clusters(_) | Observed::Differences { .. } => return None,
+            Observed::Moments(_)
+            | Observed::Clusters(_)
+            | Observed::Strata(_)
+            | Observed::Differences { .. } => return None,
         })
     }
 
@@ -132,6 +154,7 @@ impl Observed {
             Observed::Series { .. }
             | Observed::Moments(_)
             | Observed::Clusters(_)
+            | Observed::Strata(_)
             | Observed::Differences { .. } => Vec::new(),
         }
     }
@@ -193,6 +216,7 @@ impl MetricTelemetry {
 pub struct Telemetry {
     pub(super) metrics: BTreeMap<String, MetricTelemetry>,
     pub(super) slos: BTreeMap<String, MetricTelemetry>,
+    pub(super) cohort: Option<Result<Cohort, Missing>>,
     pub(super) start: Option<Timestamp>,
     pub(super) end: Option<Timestamp>,
 }
@@ -218,6 +242,17 @@ impl Telemetry {
     #[must_use]
     pub fn slo(&self, name: &str) -> Option<&MetricTelemetry> {
         self.slos.get(name)
+    }
+
+    /// Sets who is in the canary, in place of what series told.
+    pub fn set_cohort(&mut self, cohort: Cohort) {
+        self.cohort = Some(Ok(cohort));
+    }
+
+    /// Who is in the canary, if that is known.
+    #[must_use]
+    pub fn cohort(&self) -> Option<&Cohort> {
+        self.cohort.as_ref().and_then(|cohort| cohort.as_ref().ok())
     }
 
     /// The canary's beginning.

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, ErrorKind, PolicyErrors},
     evidence::{Direction, Independence, Margin},
     time::span,
-    verdict::{checked::CheckedPolicy, slo::SloPolicy},
+    verdict::{checked::CheckedPolicy, cohorts::CohortPolicy, slo::SloPolicy},
 };
 
 /// The only version there is.
@@ -59,6 +59,9 @@ pub struct Policy {
     /// The objectives whose error budgets the canary must not burn. Default none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slo: Vec<SloPolicy>,
+    /// Whether the canary's users are to be like all others. Default: not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cohorts: Option<CohortPolicy>,
 }
 
 fn default_alpha() -> f64 {

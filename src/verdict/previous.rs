@@ -78,7 +78,7 @@ pub(super) fn runs(telemetry: &MetricTelemetry) -> Result<&Observed, Missing> {
         Observed::Counts(intervals) => intervals.ends().len(),
         Observed::Events(intervals) => intervals.ends().len(),
         Observed::Samples(intervals) => intervals.ends().len(),
-        Observed::Moments(_) | Observed::Clusters(_) => 1,
+        Observed::Moments(_) | Observed::Clusters(_) | Observed::Strata(_) => 1,
         Observed::Differences { .. } => {
             return refuse("differences have their own past: take a concurrent baseline for them");
         }

@@ -13,6 +13,7 @@ use crate::{
     time::Timestamp,
     verdict::{
         budget::BudgetAssessment,
+        cohorts::CohortAssessment,
         observed::Matched,
         policy::{BaselineKind, Limit, Role, Unit},
     },
@@ -143,6 +144,10 @@ pub enum Code {
     BurnRateUnknown,
     /// A burn rate is not shown to be low enough for a promotion yet.
     BurnRateNotShown,
+    /// The canary's users are shown not to be like the others.
+    CohortBiased,
+    /// Too few users to know whether they are.
+    CohortUnderpowered,
 }
 
 /// A reason of the verdict.
@@ -317,6 +322,9 @@ pub struct Report {
     /// Each objective, in the policy's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slo: Vec<BudgetAssessment>,
+    /// Who is in the canary, if the policy asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cohort: Option<CohortAssessment>,
 }
 
 impl Report {

@@ -20,6 +20,7 @@ use crate::{
             Amounts, Labelled, Picked, Processes, cells, common_edges, gauge, observed, whole_increases,
         },
         checked::{ArmSelector, CheckedPolicy, Reading, Source},
+        cohorts,
         observed::{Matched, MetricTelemetry, Missing, Observed, Telemetry},
         previous,
     },
@@ -35,7 +36,9 @@ pub(super) fn select<'a>(policy: &'a CheckedPolicy, export: &'a SeriesSet) -> Te
     };
     let metrics: Vec<Vec<Picked>> = policy.metrics().iter().map(|metric| pick(&metric.reading)).collect();
     let slos: Vec<Vec<Picked>> = policy.slos().iter().map(|slo| pick(&slo.reading)).collect();
-    let counters = || metrics.iter().chain(&slos).flatten();
+    let cohorts: Vec<Picked> =
+        policy.cohorts().iter().flat_map(|cohorts| cohorts.readings()).flat_map(pick).collect();
+    let counters = || metrics.iter().chain(&slos).flatten().chain(&cohorts);
     let start = counters().flat_map(|p| &p.arms.canary).filter_map(|s| s.span).map(|span| span.0).min();
     let end = counters()
         .flat_map(|p| p.arms.canary.iter().chain(&p.arms.baseline))
@@ -56,6 +59,7 @@ pub(super) fn select<'a>(policy: &'a CheckedPolicy, export: &'a SeriesSet) -> Te
             telemetry.slos.insert(slo.name.clone(), observed);
         }
     }
+    telemetry.cohort = policy.cohorts().and_then(|asked| cohorts::read(asked, &cohorts));
     telemetry
 }
 
@@ -63,6 +67,7 @@ fn selectors(source: &Source) -> Vec<&ArmSelector> {
     match source {
         Source::Counts { bad, total } => vec![bad, total],
         Source::Events { count, per } => core::iter::once(count).chain(per).collect(),
+        Source::Users { users } => vec![users],
         Source::InCode => Vec::new(),
         Source::Histogram { buckets } => vec![buckets],
         Source::Ratio { amount, units } => vec![amount, units],
@@ -210,7 +215,7 @@ fn read(
             let instances = series.as_ref().map(|series| instances(series, instance, window, *span));
             Ok(Observed::Series { arms, requests, instances })
         }
-        Source::InCode => return Err(Missing::NoData(None)),
+        Source::Users { .. } | Source::InCode => return Err(Missing::NoData(None)),
     };
     // All counters of a process begin again together: one restart, not one for each of its series.
     for arm in [Arm::Baseline, Arm::Canary] {

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 
 use crate::{
     arm::Arm,
+    cohort::{Asked, Status},
     evidence::{Effect, Margin, Measure},
     slo::{Burning, State},
     telemetry::Quality,
     time::span,
     verdict::{
         budget::{BudgetAssessment, in_words, rate},
+        cohorts::CohortAssessment,
         policy::{BaselineKind, Unit},
         report::{Assessment, Classification, Report},
     },
@@ -52,6 +54,11 @@ impl fmt::Display for Report {
         for slo in &self.slo {
             for line in budget_lines(slo) {
                 writeln!(f, "  {line}")?;
+            }
+        }
+        if let Some(cohort) = &self.cohort {
+            for line in cohort_lines(cohort) {
+                writeln!(f, "  cohort: {line}")?;
             }
         }
         let mut assumed: BTreeSet<&str> =
@@ -230,6 +237,63 @@ fn quality_faults(quality: &Quality) -> Vec<String> {
     ];
     let faults = faults.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
     reset.into_iter().chain(faults).collect()
+}
+
+/// Who is in the canary: a line for each dimension, and what is wrong.
+fn cohort_lines(cohort: &CohortAssessment) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(report) = &cohort.report {
+        lines.push(match &report.status {
+            Status::Representative { negligible_shift: false } => {
+                "the canary's users are like the others".into()
+            }
+            Status::Representative { negligible_shift: true } => {
+                "the canary's users are like the others, but for a difference too small to matter".into()
+            }
+            Status::Biased { .. } if cohort.corrected => {
+                "the canary's users are others, which the comparison of like with like makes up for".into()
+            }
+            Status::Biased { .. } => "the canary's users are not like the others".into(),
+            Status::Underpowered { have, need } => {
+                format!(
+                    "{have} users are too few to tell whether they are like the others; about {need} would do"
+                )
+            }
+        });
+        if let Some(split) = &report.split {
+            let off = split
+                .deviation
+                .map_or(String::new(), |off| format!(", off by {} at most", percent(off.abs())));
+            lines.push(format!(
+                "split {} of {:?}{off} (p {})",
+                in_list(&split.observed),
+                split.planned,
+                split.p
+            ));
+        }
+        for finding in &report.dimensions {
+            let seen = &finding.report;
+            let size = seen.w.map_or("w unknown".to_string(), |w| {
+                format!("w {} [{}, {}]", trimmed(w.debiased), trimmed(w.lower), trimmed(w.upper))
+            });
+            let far = seen.levels.first().map_or(String::new(), |level| {
+                let (share, reference) = (percent(level.share), percent(level.reference_share));
+                format!(", most apart {}: {share} of the canary, {reference} of the reference", level.label)
+            });
+            let moved = seen.metric_bias.map_or(String::new(), |bias| {
+                let bound = bias.bound.map_or(String::new(), |bound| format!(", at most {}", trimmed(bound)));
+                format!(", moves the metric by {}{bound}", trimmed(bias.estimate))
+            });
+            let asked = if finding.asked == Asked::Unknown { " (unknown labels)" } else { "" };
+            lines.push(format!("{}{asked}: {size}, p {}{far}{moved}", finding.name, finding.p_adjusted));
+        }
+    }
+    lines.extend(cohort.sentences.iter().cloned());
+    lines
+}
+
+fn in_list(counts: &[u64]) -> String {
+    counts.iter().map(ToString::to_string).collect::<Vec<String>>().join(" and ")
 }
 
 /// What a reader should know of an objective.

@@ -14,8 +14,13 @@ pub(super) fn z(bad: Arms<f64>, size: Arms<f64>, ratio: f64) -> f64 {
         return -z(bad.swapped(), size.swapped(), 1.0 / ratio);
     }
     let excess = bad.canary / size.canary - ratio * (bad.baseline / size.baseline);
-    if excess == 0.0 {
-        return 0.0;
+    if excess == 0.0 { 0.0 } else { excess / error(bad, size, ratio) }
+}
+
+/// The standard error of `x_c/n_c - r x_b/n_b` at the estimate under the null.
+pub(super) fn error(bad: Arms<f64>, size: Arms<f64>, ratio: f64) -> f64 {
+    if ratio > 1.0 {
+        return ratio * error(bad.swapped(), size.swapped(), 1.0 / ratio);
     }
     let all = size.canary + size.baseline;
     let half = (ratio * (size.canary + bad.baseline) + size.baseline + bad.canary) / 2.0;
@@ -25,5 +30,5 @@ pub(super) fn z(bad: Arms<f64>, size: Arms<f64>, ratio: f64) -> f64 {
     let canary = ratio * baseline;
     let variance =
         canary * (1.0 - canary) / size.canary + ratio * ratio * baseline * (1.0 - baseline) / size.baseline;
-    excess / libm::sqrt(variance * (all / (all - 1.0)))
+    libm::sqrt(variance * (all / (all - 1.0)))
 }
