@@ -160,7 +160,7 @@ fn nothing_known_of_the_users_promotes_nothing() {
 /// Two strata of a population; bad and all of the baseline's and the canary's users in each.
 fn strata(given: [(f64, [u64; 4]); 2]) -> Observed {
     let of = |(i, (share, [bad, all, canary_bad, canary_all])): (usize, (f64, [u64; 4]))| Stratum {
-        label: format!("stratum {i}"),
+        label: ["free", "paid"][i].into(),
         share,
         arms: Arms {
             baseline: Counts::new(bad, all).unwrap(),
@@ -185,10 +185,12 @@ fn a_shift_can_be_made_up_for() {
         let mut telemetry = Telemetry::default();
         telemetry.insert("m", observed());
         let mut cohort = Cohort::new(Unit::Users);
-        cohort.dimensions.push(dimension());
+        let shares = Reference::Shares(vec![0.8, 0.2]);
+        cohort.dimensions.push(Dimension::new(name, levels, vec![4_000, 4_000], shares));
         telemetry.set_cohort(cohort);
         checked.judge(&telemetry)
     };
+    let judge = |rest: &str| judge_with(rest, "plan", ["free", "paid"]);
     let held = judge("cohorts: {}\n");
     assert_eq!((held.verdict, codes(&held)), (Verdict::Hold, vec![Code::CohortBiased]), "{held}");
     let corrected = judge("cohorts: {onBias: correct}\n");
@@ -203,6 +205,9 @@ fn a_shift_can_be_made_up_for() {
     // 0.8 x 0.02 + 0.2 x 0.1, to the rounding of a sum.
     assert!(ARMS.iter().all(|arm| (arms[*arm].value.unwrap() - 0.036).abs() < 1e-15));
     assert!(metric.notes[0].contains("above the baseline's by 2.4 per cent points"), "{corrected}");
+    // Strata of something else make up for nothing.
+    let other = judge_with("cohorts: {onBias: correct}\n", "region", ["eu", "us"]);
+    assert_eq!((other.verdict, codes(&other)), (Verdict::Hold, vec![Code::CohortBiased]), "{other}");
     // Compared as they come, the same users would look harmed.
     let crude =
         Arms { baseline: Counts::new(360, 10_000).unwrap(), canary: Counts::new(480, 8_000).unwrap() };

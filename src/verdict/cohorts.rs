@@ -1,6 +1,6 @@
 //! Who is in the canary: what a policy asks, how it is read from series, and what the judge makes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::{
     verdict::{
         amounts::{Amounts, Picked, Processes},
         checked::{ArmSelector, Reading, Source, arm_selector},
-        observed::Missing,
+        observed::{Missing, Stratum},
         policy::{Policy, Problems, is_true, yes},
         report::{Code, Reason},
     },
@@ -94,7 +94,8 @@ pub enum OnBias {
     #[default]
     Hold,
     /// A bias that weights can make up for does not hold, if every required metric is compared stratum by stratum
-    /// ([`Observed::Strata`](crate::verdict::Observed::Strata)).
+    /// ([`Observed::Strata`](crate::verdict::Observed::Strata)) and the strata are the levels of what is biased: of the one dimension
+    /// that is, or the cells of several together.
     Correct,
 }
 
@@ -269,11 +270,11 @@ pub struct CohortAssessment {
 }
 
 impl CohortAssessment {
-    /// `stratified` says whether every required metric is compared stratum by stratum.
+    /// `strata` are those of each required metric, if it is compared stratum by stratum.
     pub(super) fn new(
         cohorts: &Cohorts,
         telemetry: Option<&Result<Cohort, Missing>>,
-        stratified: bool,
+        strata: &[Option<&[Stratum]>],
     ) -> CohortAssessment {
         let fault = |code: Code, why: String| CohortAssessment {
             report: None,
@@ -291,9 +292,11 @@ impl CohortAssessment {
             Err(error) => fault(Code::TelemetryError, error.to_string()),
             Ok(report) => {
                 let correctable = matches!(report.status, Status::Biased { correctable: true, .. });
+                let made_up_for =
+                    || strata.iter().all(|strata| strata.is_some_and(|s| cover(s, cohort, &report)));
                 CohortAssessment {
                     sentences: report.sentences(),
-                    corrected: correctable && stratified && cohorts.on_bias == OnBias::Correct,
+                    corrected: correctable && cohorts.on_bias == OnBias::Correct && made_up_for(),
                     report: Some(report),
                     fault: None,
                 }
@@ -327,6 +330,20 @@ impl CohortAssessment {
         let text = format!("whether the canary's users are like the others is not known yet: {why}");
         Some(reason(Code::CohortUnderpowered, text))
     }
+}
+
+/// Whether strata are the levels of the one dimension that is biased, or cells of several.
+fn cover(strata: &[Stratum], cohort: &Cohort, report: &CohortReport) -> bool {
+    let labels: BTreeSet<&str> = strata.iter().map(|stratum| stratum.label.as_str()).collect();
+    let these = |dimension: &&Dimension| {
+        dimension.labels.iter().map(String::as_str).collect::<BTreeSet<&str>>() == labels
+    };
+    if cohort.joint.iter().any(|dimension| these(&dimension)) {
+        return true;
+    }
+    let Some(only) = cohort.dimensions.iter().find(these) else { return false };
+    let biased = report.dimensions.iter().filter(|found| matches!(found.status, Status::Biased { .. }));
+    biased.filter(|found| found.required).all(|found| found.name == only.name)
 }
 
 fn reason(code: Code, text: String) -> Reason {

@@ -12,7 +12,7 @@ use crate::{
         checked::{CheckedPolicy, Metric},
         cohorts::CohortAssessment,
         combine::{Standing, combine},
-        observed::{Missing, Observed, Telemetry},
+        observed::{Missing, Observed, Stratum, Telemetry},
         policy::{BaselineKind, Role},
         previous,
         report::{Assessment, Classification, Report},
@@ -67,12 +67,15 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
     let due =
         policy.policy().deadline.zip(telemetry.start).map(|(deadline, start)| start.saturating_add(deadline));
     let deadline_passed = due.zip(telemetry.end).is_some_and(|(due, end)| end >= due);
-    let stratified = policy.metrics().iter().filter(|metric| metric.role == Role::Required).all(|metric| {
-        let observed = telemetry.metric(&metric.name).map(|found| found.observed.as_ref());
-        matches!(observed, Some(Ok(Observed::Strata(_))))
-    });
+    let required = policy.metrics().iter().filter(|metric| metric.role == Role::Required);
+    let strata: Vec<Option<&[Stratum]>> = required
+        .map(|metric| match telemetry.metric(&metric.name).map(|found| found.observed.as_ref()) {
+            Some(Ok(Observed::Strata(strata))) => Some(strata.as_slice()),
+            _ => None,
+        })
+        .collect();
     let cohort =
-        policy.cohorts().map(|cohorts| CohortAssessment::new(cohorts, telemetry.cohort.as_ref(), stratified));
+        policy.cohorts().map(|cohorts| CohortAssessment::new(cohorts, telemetry.cohort.as_ref(), &strata));
     let (verdict, reasons) = combine(&metrics, &slos, cohort.as_ref(), deadline_passed);
     Report {
         schema: 1,
