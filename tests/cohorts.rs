@@ -174,9 +174,7 @@ fn strata(given: [(f64, [u64; 4]); 2]) -> Observed {
 fn a_shift_can_be_made_up_for() {
     // A tenth fails in the second stratum, a fiftieth in the first, in both arms; the canary has more of the second.
     let observed = || strata([(0.8, [160, 8_000, 80, 4_000]), (0.2, [200, 2_000, 400, 4_000])]);
-    let dimension =
-        || Dimension::new("plan", ["free", "paid"], vec![4_000, 4_000], Reference::Shares(vec![0.8, 0.2]));
-    let judge = |rest: &str| {
+    let judge_with = |rest: &str, name: &str, levels: [&str; 2]| {
         let checked = policy(&format!(
             "metrics: [{{name: m, kind: counts, bad: x, total: y, margin: {{absolute: 0.01}}}}]\n{rest}"
         ))
