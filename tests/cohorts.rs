@@ -202,7 +202,10 @@ fn a_shift_can_be_made_up_for() {
     let arms = metric.arms.unwrap();
     // 0.8 x 0.02 + 0.2 x 0.1, to the rounding of a sum.
     assert!(ARMS.iter().all(|arm| (arms[*arm].value.unwrap() - 0.036).abs() < 1e-15));
-    assert!(metric.notes[0].contains("above the baseline's by 2.4 per cent points"), "{corrected}");
+    assert_eq!(
+        metric.notes[0],
+        "as they come the arms differ by 2.4 per cent points, of which the mix of users makes 2.4"
+    );
     // Strata of something else make up for nothing.
     let other = judge_with("cohorts: {onBias: correct}\n", "region", ["eu", "us"]);
     assert_eq!((other.verdict, codes(&other)), (Verdict::Hold, vec![Code::CohortBiased]), "{other}");

@@ -11,6 +11,8 @@
 //! | is the mix of levels another, at all? | [`goodness_of_fit`], [`homogeneity`], [`exact_fit`], [`exact_homogeneity`] |
 //! | by how much? | [`cohen_w`], [`total_variation`], [`stability_index`], [`level_difference`] |
 //! | are continuous covariates alike? | [`covariate`], [`mahalanobis`] |
+//! | which weights make up for it, and what do they cost? | [`poststratify`], [`rake`], [`worth`] |
+//! | what of a difference is the mix? do strata agree with the whole? | [`kitagawa`], [`agreement`] |
 //! | how many users would it take to know? | [`users_needed`], [`detectable_w`], [`users_to_see`] |
 //!
 //! A p value alone decides nothing here: with enough users every cohort differs from its population, and with few every difference is
@@ -42,6 +44,7 @@
 
 mod assess;
 mod chi_square;
+mod composition;
 mod covariate;
 mod crossover;
 mod design;
@@ -55,9 +58,11 @@ mod size;
 mod split;
 mod table;
 mod tally;
+mod weights;
 
 pub use assess::{Cohort, NamedCovariate, SplitPlan, assess};
 pub use chi_square::{ChiSquare, goodness_of_fit, homogeneity, likelihood_ratio, likelihood_ratio_fit};
+pub use composition::{Agreement, Decomposition, StratumMean, agreement, kitagawa};
 pub use covariate::{
     Covariate, CovariateReport, Standardised, StandardisedBy, covariate, level_difference, standardised,
 };
@@ -71,3 +76,4 @@ pub use plan::{canary_users, chance_beyond, detectable_w, users_needed, users_to
 pub use size::{CohenW, Zeros, cohen_w, stability_index, total_variation};
 pub use split::{SplitReport, split};
 pub use tally::{Tally, tally};
+pub use weights::{RakeDesign, Raked, Weights, poststratify, rake, worth};

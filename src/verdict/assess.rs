@@ -2,6 +2,7 @@
 
 use crate::{
     arm::Arms,
+    cohort::{StratumMean, agreement, kitagawa},
     compare::{
         counts::{self, Clustered},
         distribution::{AndersonDarlingMethod, KolmogorovSmirnovMethod, LargestDistance},
@@ -18,7 +19,7 @@ use crate::{
     verdict::{
         asked::{Answers, Asked},
         checked::{Ask, Metric, Threshold},
-        observed::Observed,
+        observed::{Observed, Stratum},
         policy::BaselineKind,
         previous,
         report::{Incident, Summary},
@@ -142,20 +143,15 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
                 evidence.clusters(users, *totals, level)?;
             }
         }
-        Asked::Standardised(strata, totals) => {
+        Asked::Standardised(strata, _) => {
             evidence.method = "Miettinen-Nurminen score test, at the mix of the population".into();
             evidence.effects = strata.effects(level)?.to_vec();
             evidence.assumptions = vec![
                 format!("{} are independent of each other", unit("users")),
                 "the shares of the population are known".into(),
             ];
-            let crude = counts::risk_difference(*totals, level)?;
-            if let Some(apart) = crude.estimate {
-                evidence.notes.push(format!(
-                    "at the arms' own mixes the canary's share is {} {} per cent points",
-                    if apart < 0.0 { "below the baseline's by" } else { "above the baseline's by" },
-                    trimmed(100.0 * apart.abs())
-                ));
+            if let Observed::Strata(all) = observed {
+                evidence.notes.extend(of_strata(all)?);
             }
             if strata.uncovered() > 0.0 {
                 evidence.notes.push(format!(
@@ -314,6 +310,34 @@ pub(super) fn assess<'a>(metric: &Metric, observed: &'a Observed, level: f64) ->
         evidence.assumptions.push(previous::EXCHANGEABLE.into());
     }
     Ok(Assessed::Evidence(Box::new(evidence), Box::new(asked)))
+}
+
+/// What of the crude difference is the mix of users, and whether the strata say another thing than the whole.
+fn of_strata(strata: &[Stratum]) -> Result<Vec<String>, Error> {
+    /// For what is only worth knowing.
+    const LEVEL: f64 = 0.05;
+    let mean = |stratum: &Stratum| StratumMean {
+        users: stratum.arms.map(|counts| counts.total()),
+        mean: stratum.arms.map(|counts| counts.share().unwrap_or(0.0)),
+    };
+    let parts = kitagawa(&strata.iter().map(mean).collect::<Vec<StratumMean>>())?;
+    let points = |part: f64| trimmed(100.0 * part);
+    let mut notes = vec![format!(
+        "as they come the arms differ by {} per cent points, of which the mix of users makes {}",
+        points(parts.total),
+        points(parts.composition)
+    )];
+    let agreement = agreement(&strata.iter().map(|stratum| stratum.arms).collect::<Vec<_>>(), LEVEL)?;
+    if agreement.reversed {
+        notes.push("Simpson's paradox: as they come the arms differ the other way".into());
+    }
+    if agreement.p_qualitative.rejects(LEVEL) {
+        notes.push(format!(
+            "the canary is better in some strata and worse in others (Gail and Simon, p {})",
+            agreement.p_qualitative
+        ));
+    }
+    Ok(notes)
 }
 
 /// The effect on a series in the scale of the margin, and in the other one by way of the baseline's median, where that is above

@@ -5,6 +5,7 @@
 
 mod burn;
 mod burn_scenarios;
+mod cohort_weights;
 mod cohorts;
 mod counts_at_any_time;
 mod means_at_any_time;
@@ -1050,6 +1051,10 @@ fn cohort(case: &Case) -> Verdict {
         "joint_multivariate" => cohorts::joint(case),
         "chi2_power" => cohorts::power(case),
         "noncentral_chi2_cdf" => cohorts::noncentral(case),
+        "kish" => cohort_weights::kish(case),
+        "poststratify" => cohort_weights::post_strata(case),
+        "raking" => cohort_weights::raking(case),
+        "kitagawa" => cohort_weights::decomposition(case),
         _ => Ok(Outcome::NotBuilt),
     }
 }
@@ -1174,7 +1179,9 @@ fn binomial(case: &Case) -> Verdict {
 fn strata_of_counts(case: &Case) -> Verdict {
     let rows = case.case["inputs"]["strata"].as_array().ok_or("no strata")?;
     let strata = rows.iter().map(|row| table([&row[0], &row[1], &row[2], &row[3]]));
-    let all = counts::mantel_haenszel(&strata.collect::<Result<Vec<_>, _>>()?);
+    let strata = strata.collect::<Result<Vec<_>, _>>()?;
+    cohort_weights::agree(case, &strata)?;
+    let all = counts::mantel_haenszel(&strata);
     let [difference, ratio, odds] = all.effects(0.95).map_err(|e| e.to_string())?;
     // Of the normal distribution at .975.
     let errors = 2.0 * 1.959_963_984_540_054;

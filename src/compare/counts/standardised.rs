@@ -38,7 +38,8 @@ pub struct Standardised {
 
 /// The arms compared at the mix of a population.
 ///
-/// Asymptotic, for independent users; it needs the shares to be known, not estimated from these users.
+/// Asymptotic, for independent users; it needs the shares to be known, not estimated from these users. Not for strata of a few users:
+/// the failure of the only one in a stratum adds more to the variance than to the difference.
 ///
 /// # Errors
 /// No stratum, a share that is negative or not finite, or shares that do not add up to 1 within 1e-6.
