@@ -3,6 +3,7 @@
 mod burn;
 mod calibrate;
 mod cohort;
+mod cohort_strata;
 mod counts;
 mod distribution;
 mod events;
