@@ -48,7 +48,7 @@ fn alpha_is_split_by_weight() {
     let light = judge(0.05, &metrics("weight: 0.01"));
     assert_eq!(light.verdict, Verdict::Continue);
     assert!(!light.metrics[0].harm_adjusted.unwrap().rejects(0.5));
-    let needed = |report: &Report| report.metrics[0].traffic_needed.unwrap();
+    let needed = |report: &Report| report.metrics[0].needed.unwrap().traffic;
     assert!(needed(&light) > needed(&plain), "{} {}", needed(&light), needed(&plain));
     for report in [plain, heavy, light] {
         for metric in &report.metrics {
@@ -77,7 +77,7 @@ fn the_judge_adjusts_as_holm_with_weights() {
     let plain = judge(0.05, &metrics.map(|(name, _, bad)| (name, "role: required", bad)));
     let weighted = judge(0.05, &metrics.map(|(name, _, bad)| (name, "weight: 0.1", bad)));
     for (a, b) in plain.metrics.iter().zip(&weighted.metrics) {
-        assert_eq!((a.harm_adjusted, a.traffic_needed), (b.harm_adjusted, b.traffic_needed));
+        assert_eq!((a.harm_adjusted, a.needed), (b.harm_adjusted, b.needed));
     }
 }
 

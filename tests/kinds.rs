@@ -2,11 +2,11 @@
 
 mod export;
 
-use export::{ARMS, expect, expect_note, gauge, grown, judge, judge_given, points, policy, select};
+use export::{ARMS, counter, expect, expect_note, gauge, grown, judge, judge_given, points, policy, select};
 use serinus::{
     Arm, Arms, Guarantee, Measure,
     synth::{Family, Noise, Random, Regression},
-    telemetry::{Histogram, Moments, SeriesSet},
+    telemetry::{Counts, Histogram, Moments, SeriesSet},
     verdict::{Classification, Code, Observed, Verdict, Way},
 };
 
@@ -476,7 +476,7 @@ fn a_spread_that_no_shift_shows_rolls_back_as_a_guard() {
         "{}",
         found.method
     );
-    assert_eq!((found.traffic_needed, found.decaying), (None, false));
+    assert_eq!((found.needed, found.decaying), (None, false));
     for part in
         ["0.334", " D", "shown to be distributed differently", "farthest apart at", "every difference shows"]
     {
@@ -558,4 +558,27 @@ fn the_gate_holds_for_distributions_too() {
     assert!(found.too_dependent().is_some_and(|worth| worth < 15.0), "{found:?}");
     assert_eq!(found.p(), serinus::PValue::ONE);
     assert!(found.largest() < found.p());
+}
+
+#[test]
+fn how_much_more_is_said_in_requests_and_in_time() {
+    let mut set = SeriesSet::default();
+    let seconds = |value: u64| vec![value; 60];
+    counter(&mut set, "requests", &Arms { baseline: seconds(100), canary: seconds(50) });
+    counter(&mut set, "failures", &Arms { baseline: seconds(1), canary: [1, 0].repeat(30) });
+    let metric =
+        "metrics: [{name: m, kind: counts, bad: failures, total: requests, margin: {absolute: 0.003}}]\n";
+    let report = judge(metric, &set);
+    assert_eq!(report.verdict, Verdict::Continue, "{report}");
+    let needed = report.metrics[0].needed.unwrap();
+    let more = needed.traffic - 1.0;
+    assert_eq!((needed.more.baseline.0, needed.more.canary.0), (more * 6_000.0, more * 3_000.0));
+    assert_eq!(needed.time, Some(core::time::Duration::from_secs_f64(more * 60.0)));
+    assert!(report.reasons[0].text.contains("more in the canary and"), "{report}");
+    // Without a clock in the telemetry there is no rate.
+    let counts = |bad, total| Counts::new(bad, total).unwrap();
+    let both = Arms { baseline: counts(60, 6_000), canary: counts(30, 3_000) };
+    let given = "metrics: [{name: m, kind: counts, bad: x, total: y, margin: {absolute: 0.003}}]\n";
+    let report = judge_given(given, Observed::Counts(both.into()));
+    assert_eq!(report.metrics[0].needed.unwrap().time, None);
 }

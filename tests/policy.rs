@@ -340,7 +340,9 @@ fn a_series_too_short_to_decide_is_waited_for() {
     telemetry.insert("gauge", Observed::Series { arms, requests: None, instances: Arms::default() });
     let report = policy(rule).check().unwrap().judge(&telemetry);
     assert_eq!((report.verdict, report.reasons[0].code), (Verdict::Continue, Code::EffectiveSampleTooSmall));
-    assert_eq!(report.metrics[0].traffic_needed, Some(2.0), "{report}");
+    let needed = report.metrics[0].needed.unwrap();
+    let seen = report.metrics[0].arms.unwrap().canary.size;
+    assert_eq!((needed.traffic, needed.more.canary.0), (2.0, seen), "{report}");
 }
 
 #[test]

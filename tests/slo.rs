@@ -487,7 +487,7 @@ fn counters_of_different_series_are_refused() {
     let found = from_counters(&[pair], MINUTE).unwrap();
     assert_eq!(found.buckets, [(minute(1), counts(10, 10))]);
     let pair = CounterPair::new(&points(&[0, 20]), &points(&[0, 5, 20])).unwrap();
-    assert!(from_counters(&[pair.clone()], Duration::ZERO).is_err());
+    assert!(from_counters(std::slice::from_ref(&pair), Duration::ZERO).is_err());
     let doubled: Vec<Point> =
         points(&[0, 20]).into_iter().map(|p| Point { value: 2.0 * p.value, ..p }).collect();
     let pair = CounterPair::new(&doubled, &points(&[0, 20])).unwrap();

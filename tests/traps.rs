@@ -49,7 +49,7 @@ fn percentiles_under_unequal_traffic_decide_nothing() {
         expect(&report, Verdict::Continue, Code::UnequalLoad, "more than twice the other's load");
         let metric = &report.metrics[0];
         assert_eq!(metric.classification, Classification::Inconclusive);
-        assert!(metric.unequal_load && metric.harm_adjusted.is_none() && metric.traffic_needed.is_none());
+        assert!(metric.unequal_load && metric.harm_adjusted.is_none() && metric.needed.is_none());
         // It is shown all the same.
         assert_eq!(metric.effects.len(), 4);
         assert!((if looks_harmful { metric.harm } else { metric.safety }).unwrap().rejects(0.01));

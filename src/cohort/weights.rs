@@ -85,7 +85,8 @@ impl Weights {
             };
             let (fixed, free) = (part(true), part(false));
             let factor = (all - fixed) / free;
-            if !each.iter().any(|w| *w > most) || !(factor.is_finite() && factor > 0.0) {
+            let possible = factor.is_finite() && factor > 0.0;
+            if !possible || each.iter().all(|w| *w <= most) {
                 break;
             }
             each.iter_mut().for_each(|w| *w = if capped(*w) { most } else { *w * factor });

@@ -185,7 +185,6 @@ impl Canary {
     }
 
     /// The relative rule.
-    #[must_use]
     pub fn relative(&self) -> &Relative {
         &self.relative
     }

@@ -12,7 +12,7 @@ use crate::{error::Error, telemetry::Counts};
 
 /// What share of events is to be good over a period, exactly.
 ///
-/// What an event is, is said by the counts: a request, a slice of time ([`slices`](super::slices)), a request that was fast
+/// What an event is, is said by the counts: a request, a slice of time ([`slice`](super::slice())), a request that was fast
 /// enough ([`slower_than`](super::slower_than)).
 ///
 /// ```

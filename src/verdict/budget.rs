@@ -24,7 +24,7 @@ use crate::{
         observed::{Matched, MetricTelemetry, Missing, Observed},
         report::{Classification, Code, Reason, Way},
         slo::{OnTicket, Slo},
-        table::trimmed,
+        table::{in_words, trimmed},
     },
 };
 
@@ -433,21 +433,6 @@ pub(super) fn rate(burn: Option<f64>) -> String {
 
 fn rate_of(burn: f64) -> String {
     trimmed(burn)
-}
-
-/// Seconds as people say them: two units at most.
-pub(super) fn in_words(seconds: f64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400.0, seconds / 3_600.0, seconds / 60.0);
-    let one = |value: f64, unit: &str| format!("{value:.1} {unit}");
-    if days >= 2.0 {
-        one(days, "days")
-    } else if hours >= 2.0 {
-        one(hours, "hours")
-    } else if minutes >= 2.0 {
-        one(minutes, "minutes")
-    } else {
-        one(seconds, "seconds")
-    }
 }
 
 fn earlier(at: Timestamp, span: Duration) -> Timestamp {

@@ -171,8 +171,8 @@ fn undecided(a: &Assessment, standing: &Standing) -> Reason {
         );
         return reason(Code::EffectiveSampleTooSmall, a, text);
     }
-    let text = match a.traffic_needed {
-        Some(factor) => format!("{} is not decided yet; about {factor} times this traffic would", a.metric),
+    let text = match &a.needed {
+        Some(needed) => format!("{} is not decided yet; {needed} would", a.metric),
         None => format!("{} is not decided yet", a.metric),
     };
     reason(Code::NotEnoughYet, a, text)

@@ -1,5 +1,7 @@
 //! The offline judge: one look at a finished export.
 
+use core::time::Duration;
+
 use crate::{
     arm::Arm,
     compare::multiplicity::{Hypothesis, Weight, benjamini_hochberg, holm, share_of_level},
@@ -15,7 +17,7 @@ use crate::{
         observed::{Missing, Observed, Stratum, Telemetry},
         policy::{BaselineKind, Role},
         previous,
-        report::{Assessment, Classification, Report},
+        report::{Assessment, Classification, More, Needed, Report},
     },
 };
 
@@ -54,11 +56,13 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
         share_of_level(&deciding.iter().map(|hypothesis| hypothesis.weight).collect::<Vec<Weight>>());
     let (mut deciding, mut shown) = (holm(&deciding).into_iter(), benjamini_hochberg(&shown).into_iter());
 
+    let run = telemetry.end.zip(telemetry.start).and_then(|(end, start)| end.since(start));
+    let judged_for = run.and_then(|run| run.checked_sub(policy.policy().warmup));
     let conclude = |found: Found| {
         let family = if found.metric.role.can_roll_back() { &mut deciding } else { &mut shown };
         let adjusted = family.next().unwrap_or(PValue::ONE);
         let share = share_of_level(found.metric.weight);
-        found.conclude(adjusted, share, alpha, beta)
+        found.conclude(adjusted, share, [alpha, beta], judged_for)
     };
     let metrics: Vec<(Assessment, Standing)> = found.into_iter().map(conclude).collect();
     for (slo, adjusted) in slos.iter_mut().zip(deciding) {
@@ -135,7 +139,7 @@ impl<'a> Found<'a> {
             incident: None,
             decaying: false,
             unequal_load: false,
-            traffic_needed: None,
+            needed: None,
             matched: Vec::new(),
             quality: crate::arm::Arms::default(),
             notes: Vec::new(),
@@ -177,7 +181,14 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn conclude(mut self, adjusted: PValue, share: f64, alpha: f64, beta: f64) -> (Assessment, Standing) {
+    /// `share` is its part of alpha, and `judged_for` how long the telemetry was judged.
+    fn conclude(
+        mut self,
+        adjusted: PValue,
+        share: f64,
+        [alpha, beta]: [f64; 2],
+        judged_for: Option<Duration>,
+    ) -> (Assessment, Standing) {
         let mut standing = Standing {
             both_beyond: false,
             canary_beyond: false,
@@ -252,7 +263,13 @@ impl<'a> Found<'a> {
                         asked.answers_at(self.metric, 1 << exponent).is_some_and(|a| decides(&a))
                     };
                     let needed = least(MOST_DOUBLINGS, enough).map(|exponent| 1_u64 << exponent);
-                    assessment.traffic_needed = needed.map(|f| f as f64);
+                    assessment.needed = needed.map(|factor| {
+                        let times = factor as f64;
+                        let more = asked.summaries().map(|seen| More((times - 1.0) * seen.size));
+                        let longer =
+                            |span: Duration| Duration::try_from_secs_f64((times - 1.0) * span.as_secs_f64());
+                        Needed { traffic: times, more, time: judged_for.and_then(|span| longer(span).ok()) }
+                    });
                     if needed.is_none() {
                         let more = if asked.has_instances() { "; more instances would tell" } else { "" };
                         standing.undecidable = Some(Error::telemetry(format!(

@@ -28,5 +28,7 @@ pub use policy::{
     API_VERSION, Above, ArmLabels, Assume, Baseline, BaselineKind, Kind, Limit, MetricPolicy, Policy,
     Question, Role, Unit, UnitOfAnalysis,
 };
-pub use report::{Assessment, Classification, Code, Incident, Reason, Report, Summary, Verdict, Way};
+pub use report::{
+    Assessment, Classification, Code, Incident, More, Needed, Reason, Report, Summary, Verdict, Way,
+};
 pub use slo::{OnTicket, Slices, SloPolicy};

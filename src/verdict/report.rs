@@ -16,6 +16,7 @@ use crate::{
         cohorts::CohortAssessment,
         observed::Matched,
         policy::{BaselineKind, Limit, Role, Unit},
+        table::{in_words, trimmed},
     },
 };
 
@@ -176,6 +177,40 @@ pub struct Summary {
     pub value: Option<f64>,
 }
 
+/// How much more would decide, if it is like what was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Needed {
+    /// So many times the traffic in all.
+    #[serde(with = "twelve_digits")]
+    pub traffic: f64,
+    /// So many more requests, values, or so much more exposure: what [`Summary::size`] counts.
+    pub more: Arms<More>,
+    /// So much longer at the rate seen; `None` where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::time::span::option")]
+    pub time: Option<Duration>,
+}
+
+/// An amount more.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct More(#[serde(with = "twelve_digits")] pub f64);
+
+impl fmt::Display for Needed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "about {} times this traffic, {} more in the canary",
+            self.traffic,
+            trimmed(self.more.canary.0)
+        )?;
+        match self.time {
+            Some(time) => write!(f, " and {} longer at this rate", in_words(time.as_secs_f64())),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A short incident: three intervals that make most of a metric's difference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
@@ -270,9 +305,9 @@ pub struct Assessment {
     /// The arms' load is so unlike that the comparison decides nothing.
     #[serde(default)]
     pub unequal_load: bool,
-    /// Of an undecided metric: how many times this traffic would decide, at the shares seen so far.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "twelve_digits::option")]
-    pub traffic_needed: Option<f64>,
+    /// Of an undecided metric: how much more would decide, at the values seen so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed: Option<Needed>,
     /// What each selector matched.
     pub matched: Vec<Matched>,
     /// What became of the points.

@@ -11,7 +11,7 @@ use crate::{
     telemetry::Quality,
     time::span,
     verdict::{
-        budget::{BudgetAssessment, in_words, rate},
+        budget::{BudgetAssessment, rate},
         cohorts::CohortAssessment,
         policy::{BaselineKind, Unit},
         report::{Assessment, Classification, Report},
@@ -165,10 +165,8 @@ fn explain(a: &Assessment, report: &Report) -> Vec<String> {
             let by_itself = a.harm.map_or(String::new(), |p| format!(" (p {p})"));
             say(format!("would be harm at alpha {} by itself{by_itself}, and decides nothing", report.alpha))
         }
-        Classification::Inconclusive => match a.traffic_needed {
-            Some(factor) => {
-                say(format!("not decided; about {factor} times this traffic would decide at the values seen"))
-            }
+        Classification::Inconclusive => match &a.needed {
+            Some(needed) => say(format!("not decided; {needed} would decide at the values seen")),
             None => say("not decided".into()),
         },
         Classification::NoData(None) => say("no series in either arm".into()),
@@ -399,6 +397,21 @@ pub(super) fn trimmed(value: f64) -> String {
     let digits = (3.0 - magnitude).max(0.0) as usize;
     let text = format!("{value:.digits$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
+}
+
+/// Seconds as people say them: the largest unit of which there are two.
+pub(super) fn in_words(seconds: f64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400.0, seconds / 3_600.0, seconds / 60.0);
+    let one = |value: f64, unit: &str| format!("{value:.1} {unit}");
+    if days >= 2.0 {
+        one(days, "days")
+    } else if hours >= 2.0 {
+        one(hours, "hours")
+    } else if minutes >= 2.0 {
+        one(minutes, "minutes")
+    } else {
+        one(seconds, "seconds")
+    }
 }
 
 fn in_unit(value: f64, unit: Option<Unit>, share: bool) -> String {
