@@ -427,3 +427,22 @@ fn a_distribution_has_no_margin_no_direction_and_is_never_required() {
         assert_eq!(found, ["metrics[1].question"], "{errors}");
     }
 }
+
+#[test]
+fn every_reason_is_in_the_catalogue_once() {
+    let catalogue = include_str!("../src/verdict/reasons.md");
+    let listed: Vec<&str> =
+        catalogue.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    // Every name is a code, and every code has a line: the first that has none would not be read back.
+    for name in &listed {
+        let code: Code = serde_json::from_str(&format!("{name:?}")).unwrap();
+        assert_eq!(serde_json::to_string(&code).unwrap(), format!("{name:?}"));
+    }
+    let unknown = serde_json::from_str::<Code>("\"?\"").unwrap_err().to_string();
+    let known: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
+    let sorted = |mut names: Vec<&str>| {
+        names.sort_unstable();
+        names.into_iter().map(String::from).collect::<Vec<String>>()
+    };
+    assert_eq!(sorted(listed), sorted(known), "{unknown}");
+}

@@ -410,7 +410,7 @@ impl Packed {
 
     #[inline]
     fn window(self, buckets: u64) -> WindowSum {
-        let counts = Counts::of_packed(self.0 as u64 & ((1 << BITS) - 1), self.total());
+        let counts = Counts::summed(self.0 as u64 & ((1 << BITS) - 1), self.total());
         WindowSum { counts, observed: (self.0 >> (2 * BITS)) as u64, buckets }
     }
 }

@@ -39,10 +39,10 @@ impl Counts {
     /// A single bad one.
     pub(crate) const ONE_BAD: Counts = Counts { bad: 1, total: 1 };
 
-    /// What a sum of counts was packed from: bad ones of no fewer in total.
+    /// A sum of counts: no more bad ones than there are in total, and these no more than 2^53.
     #[inline]
-    pub(crate) fn of_packed(bad: u64, total: u64) -> Counts {
-        Counts { bad: bad.min(total), total }
+    pub(crate) fn summed(bad: u64, total: u64) -> Counts {
+        Counts { bad, total }
     }
 
     /// From the number of bad ones and of all.

@@ -103,6 +103,8 @@ impl fmt::Display for Classification {
 }
 
 /// Why, in a word that programs can rely on.
+///
+#[doc = include_str!("reasons.md")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
