@@ -376,3 +376,45 @@ fn telemetry_given_in_code_is_judged_alike() {
     let report = checked.judge(&telemetry);
     assert_eq!((report.verdict, codes(&report)), (Verdict::Rollback, vec![Code::BudgetBurned]), "{report}");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever the telemetry: no panic, the same bytes again, and no promotion without anything seen.
+    #[test]
+    fn any_telemetry_has_an_answer(
+        steps in proptest::collection::vec((1..1_u64 << 40, 0..1_u64 << 45, 0..1_u64 << 45, 0..5_u8), 0..40),
+        first in proptest::prelude::any::<i64>(),
+        length in proptest::sample::select(vec!["1s", "2m", "1h", "400d"]),
+        target in proptest::sample::select(vec!["50.1%", "99.9%", "99.999999%", "0.1%"]),
+        bucket in proptest::sample::select(vec!["", "bucket: 1ms, ", "bucket: 1m, ", "bucket: 100d, "]),
+        slices in proptest::prelude::any::<bool>(),
+    ) {
+        let slices = if slices && bucket.is_empty() { "slices: {every: 5s, good: 90%}, " } else { "" };
+        let slo = format!("slo: [{{name: a, target: {target}, promoteBelow: 1.5, {bucket}{slices}length: {length}}}]\n");
+        let metric = QUIET.replace("bad: crashes, total: requests", "bad: x, total: y");
+        let Ok(checked) = policy(&format!("{metric}{slo}")).check() else { return Ok(()) };
+        let mut at = first;
+        let mut seen = 0;
+        let mut intervals = Vec::new();
+        for (step, bad, good, fate) in steps {
+            // Some are near the end of time, some in no order.
+            at = if fate == 0 { at.wrapping_add(step as i64) } else { at.saturating_add((step >> (8 * fate)) as i64) };
+            let counts = |bad: u64| Counts::new(bad, bad + good).unwrap();
+            seen += bad + good;
+            intervals.push((Timestamp::from_micros(at), Arms { baseline: counts(bad / 2), canary: counts(bad) }));
+        }
+        let Ok(intervals) = Intervals::new(intervals) else { return Ok(()) };
+        let mut telemetry = Telemetry::default();
+        let safe = Arms { baseline: Counts::new(0, 9_999).unwrap(), canary: Counts::new(0, 9_999).unwrap() };
+        telemetry.insert("quiet", Observed::Counts(safe.into()));
+        telemetry.insert_slo("a", Observed::Counts(intervals));
+        let report = checked.judge(&telemetry);
+        let again = checked.judge(&telemetry);
+        proptest::prop_assert_eq!(serde_json::to_string(&report).unwrap(), serde_json::to_string(&again).unwrap());
+        proptest::prop_assert!(!report.to_string().contains("NaN"), "{}", report);
+        if seen == 0 {
+            proptest::prop_assert_ne!(report.verdict, Verdict::Promote);
+        }
+    }
+}

@@ -35,7 +35,7 @@ impl CanaryDesign {
     /// [`Rule::rollout`] and [`RelativeRule::rollout`] for a rollout of this length.
     ///
     /// # Errors
-    /// A rollout of less than twelve buckets.
+    /// A rollout of less than twelve buckets, or of more than [`Windows`] hold.
     pub fn rollout(objective: Objective, length: Duration, bucket: Duration) -> Result<CanaryDesign, Error> {
         Ok(CanaryDesign {
             objective,

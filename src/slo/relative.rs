@@ -60,7 +60,7 @@ impl RelativeRule {
     /// of it: 5 minutes, 25 seconds and 1 minute of half an hour. All are whole buckets, and at least one.
     ///
     /// # Errors
-    /// A rollout of less than twelve buckets.
+    /// A rollout of less than twelve buckets, or of more than [`Windows`](super::Windows) hold.
     pub fn rollout(length: Duration, bucket: Duration) -> Result<RelativeRule, Error> {
         let [quick, ..] = super::Rule::rollout(length, bucket)?;
         let buckets = length.as_nanos() / bucket.as_nanos().max(1);

@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fraction, Objective};
+use super::{Fraction, Objective, window::MOST_BUCKETS};
 use crate::error::Error;
 
 /// What a rule asks of people.
@@ -183,14 +183,17 @@ impl Rule {
     /// What a rule has spent of the budget when it fires is less by as much as its windows are shorter.
     ///
     /// # Errors
-    /// A rollout of less than twelve buckets.
+    /// A rollout of less than twelve buckets, or of more than [`Windows`](super::Windows) hold.
     pub fn rollout(length: Duration, bucket: Duration) -> Result<[Rule; 3], Error> {
         let buckets = length.as_nanos().checked_div(bucket.as_nanos()).unwrap_or(0);
-        let buckets = u32::try_from(buckets).unwrap_or(u32::MAX);
-        if buckets < 12 {
-            let message = format!("a rollout of {length:?} has fewer than 12 buckets of {bucket:?}");
-            return Err(Error::value(message));
-        }
+        let buckets = match u32::try_from(buckets) {
+            Ok(buckets) if (12..=MOST_BUCKETS).contains(&buckets) => buckets,
+            _ => {
+                let message =
+                    format!("a rollout of {length:?} has not 12 to {MOST_BUCKETS} buckets of {bucket:?}");
+                return Err(Error::value(message));
+            }
+        };
         let rule = |name: &str, severity, factor: (u64, u64), long: u32| {
             let factor = Fraction::new(factor.0, factor.1)?;
             // The nearest twelfth, and no less than a bucket.

@@ -182,7 +182,7 @@ impl Windows {
                 let own = Duration::from_micros(own.unsigned_abs());
                 return wrong(format!("{span:?} is no multiple of the bucket of {own:?}"));
             }
-            if micros(*span) / width > MOST_BUCKETS {
+            if micros(*span) / width > i64::from(MOST_BUCKETS) {
                 return wrong(format!("{span:?} has more than {MOST_BUCKETS} buckets"));
             }
             let buckets = usize::try_from(micros(*span) / own).unwrap_or(usize::MAX);
@@ -391,7 +391,8 @@ impl Windows {
 const BITS: u32 = 54;
 /// The ring holds fewer events.
 const LIMIT: u64 = 1 << 53;
-const MOST_BUCKETS: i64 = (1 << (128 - 2 * BITS)) - 1;
+/// As many as can be counted as observed.
+pub(super) const MOST_BUCKETS: u32 = (1 << (128 - 2 * BITS)) - 1;
 
 /// Observed buckets, events and bad ones, each in its bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
