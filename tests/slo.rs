@@ -537,6 +537,19 @@ fn counters_of_different_series_are_refused() {
 }
 
 #[test]
+fn a_reading_that_contradicts_another_in_one_counter_is_one_of_the_pair() {
+    let points = |values: &[(i64, f64)]| -> Vec<Point> {
+        values.iter().map(|(s, value)| Point { at: at(s * 1_000_000), value: *value }).collect()
+    };
+    let total =
+        points(&[(0, 100.0), (10, 110.0), (10, 110.0), (20, 120.0), (20, 121.0), (30, 130.0), (30, 130.0)]);
+    let bad = points(&[(0, 1.0), (10, 1.0), (10, 2.0), (20, 2.0), (20, 2.0), (30, 3.0), (30, 3.0)]);
+    let found = from_counters(&[CounterPair::new(&bad, &total).unwrap()], MINUTE).unwrap();
+    assert_eq!((found.quality.duplicates, found.quality.conflicting), (1, 2));
+    assert_eq!(found.buckets, [(minute(1), counts(2, 30))]);
+}
+
+#[test]
 fn a_threshold_outside_the_edges_bounds_what_it_can() {
     let values = Histogram::new(vec![0.1, 0.5], vec![3, 4, 5]).unwrap();
     for (threshold, least, most) in [(0.05, 9, 12), (0.1, 9, 9), (0.3, 5, 9), (0.5, 5, 5), (2.0, 0, 5)] {

@@ -1,7 +1,7 @@
 //! From counters to buckets.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use crate::{
     error::Error,
@@ -19,6 +19,31 @@ pub struct CounterPair {
     total: Counter,
     /// The reading before the first of the bad ones, where that came later.
     born: Option<Timestamp>,
+    /// Readings of an instant that was read before: alike in both counters, and other in one of them.
+    again: Again,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Again {
+    alike: u64,
+    other: u64,
+}
+
+/// How often each instant was read again, finite values only.
+fn read_again(points: &[Point]) -> BTreeMap<Timestamp, Again> {
+    let mut first: BTreeMap<Timestamp, (f64, Again)> = BTreeMap::new();
+    for point in points.iter().filter(|point| point.value.is_finite() && point.value >= 0.0) {
+        match first.entry(point.at) {
+            Entry::Vacant(entry) => {
+                entry.insert((point.value, Again::default()));
+            }
+            Entry::Occupied(mut entry) => {
+                let (value, again) = entry.get_mut();
+                if *value == point.value { again.alike += 1 } else { again.other += 1 }
+            }
+        }
+    }
+    first.into_iter().map(|(at, (_, again))| (at, again)).collect()
 }
 
 impl CounterPair {
@@ -27,6 +52,13 @@ impl CounterPair {
     /// # Errors
     /// A point of the bad ones at an instant at which there is none of all: these are counters of different series.
     pub fn new(bad: &[Point], total: &[Point]) -> Result<CounterPair, Error> {
+        // A reading contradicts the first if one of the two counters does.
+        let of_bad = read_again(bad);
+        let again = read_again(total).into_iter().fold(Again::default(), |sum, (at, again)| {
+            let other = again.other.max(of_bad.get(&at).map_or(0, |bad| bad.other));
+            let alike = (again.alike + again.other).saturating_sub(other);
+            Again { alike: sum.alike + alike, other: sum.other + other }
+        });
         let (bad, total) = (Counter::new(bad), Counter::new(total));
         let all: Vec<Timestamp> = total.instants().collect();
         if let Some(alone) = bad.instants().find(|at| all.binary_search(at).is_err()) {
@@ -36,7 +68,7 @@ impl CounterPair {
             return Err(Error::telemetry(message).at("counters"));
         }
         let born = bad.first().and_then(|first| all.iter().rev().find(|at| **at < first).copied());
-        Ok(CounterPair { bad, total, born })
+        Ok(CounterPair { bad, total, born, again })
     }
 }
 
@@ -46,7 +78,8 @@ impl CounterPair {
 pub struct Bucketed {
     /// The end of each bucket, and what was seen in it.
     pub buckets: Vec<(Timestamp, Counts)>,
-    /// What became of the points of the counters of all; of the pairs, how often one began again.
+    /// What became of the readings: of the points of the counters of all, where a reading contradicts another if one of the two counters
+    /// does, and a restart is one of both.
     pub quality: Quality,
 }
 
@@ -87,7 +120,7 @@ pub fn from_counters(series: &[CounterPair], bucket: Duration) -> Result<Buckete
         resets.dedup();
         let (all, found) = pair.total.increases(Window::ALL, &resets, None);
         let (bad, _) = pair.bad.increases(Window::ALL, &resets, pair.born);
-        quality += found;
+        quality += Quality { duplicates: pair.again.alike, conflicting: pair.again.other, ..found };
         let all = all.into_iter().map(|increase| (increase, false));
         for (increase, is_bad) in all.chain(bad.into_iter().map(|increase| (increase, true))) {
             let sum = sums.entry((increase.end.micros().saturating_sub(1)).div_euclid(width)).or_default();
