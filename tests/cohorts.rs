@@ -278,3 +278,48 @@ fn every_problem_is_found_with_its_path() {
         assert!(found.iter().any(|problem| problem.starts_with(expected)), "{cohorts}: {found:?}");
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever the strata and the users: no panic, the same bytes again, no promotion of a cohort without users.
+    #[test]
+    fn any_cohort_and_strata_have_an_answer(
+        strata in proptest::collection::vec(
+            (0.0..1.0_f64, 0..1_u64 << 50, 0..1_u64 << 50, 0..40_u64, 0..40_u64), 0..6),
+        users in proptest::collection::vec((0..1_u64 << 50, 0..60_u64), 0..6),
+        margin in proptest::sample::select(vec!["absolute: 0.01", "relative: 0.5", "absolute: 0.3, relative: 0.1"]),
+        direction in proptest::sample::select(vec!["higherIsWorse", "lowerIsWorse", "either"]),
+        correct in proptest::prelude::any::<bool>(),
+    ) {
+        let on_bias = if correct { "correct" } else { "hold" };
+        let rest = format!(
+            "metrics: [{{name: m, kind: counts, bad: x, total: y, direction: {direction}, margin: {{{margin}}}}}]\ncohorts: {{onBias: {on_bias}}}\n"
+        );
+        let checked = policy(&rest).check().unwrap();
+        let sum: f64 = strata.iter().map(|stratum| stratum.0).sum();
+        let of = |(i, (share, bad, good, canary_bad, canary_good)): (usize, &(f64, u64, u64, u64, u64))| Stratum {
+            label: format!("level {i}"),
+            share: share / sum,
+            arms: Arms {
+                baseline: Counts::new(*bad, bad + good).unwrap(),
+                canary: Counts::new(*canary_bad, canary_bad + canary_good).unwrap(),
+            },
+        };
+        let mut telemetry = Telemetry::default();
+        telemetry.insert("m", Observed::Strata(strata.iter().enumerate().map(of).collect()));
+        let mut cohort = Cohort::new(Unit::Users);
+        let labels: Vec<String> = (0..users.len()).map(|i| format!("level {i}")).collect();
+        let (reference, canary): (Vec<u64>, Vec<u64>) = users.iter().copied().unzip();
+        let nobody = canary.iter().sum::<u64>() == 0;
+        cohort.dimensions.push(Dimension::new("d", labels, canary, Reference::Sample(reference)));
+        telemetry.set_cohort(cohort);
+        let report = checked.judge(&telemetry);
+        let json = serde_json::to_string(&report).unwrap();
+        proptest::prop_assert_eq!(&json, &serde_json::to_string(&checked.judge(&telemetry)).unwrap());
+        proptest::prop_assert!(!report.to_string().contains("NaN"), "{}", report);
+        if nobody {
+            proptest::prop_assert_ne!(report.verdict, Verdict::Promote);
+        }
+    }
+}
