@@ -302,6 +302,8 @@ fn restarts_and_gaps_burn_nothing() {
     let slow = &report.slo[0].rules[1];
     assert_eq!(slow.long.canary.counts.total(), 24_000);
     assert!(slow.long.canary.coverage < 0.76, "{report}");
+    let whole = report.slo[0].arms.unwrap().canary.coverage;
+    assert_eq!(whole, 90.0 / 120.0, "{report}");
 }
 
 #[test]

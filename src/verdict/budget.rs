@@ -42,6 +42,12 @@ pub struct WindowSeen {
     pub coverage: f64,
 }
 
+impl WindowSeen {
+    fn new(objective: &Objective, counts: Counts, coverage: f64) -> WindowSeen {
+        WindowSeen { counts, burn: objective.burn(counts).map(Fraction::value), coverage }
+    }
+}
+
 /// What a rule says of both arms.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -191,83 +197,35 @@ impl BudgetAssessment {
     }
 
     fn take(&mut self, slo: &Slo, replay: &Replay, beta: f64) -> Result<(), Error> {
-        let Replay { canary, bucket, least, most, last_burned } = replay;
-        self.bucket = *bucket;
-        self.last_burned = *last_burned;
-        let seen = |sum: WindowSum| WindowSeen {
-            counts: sum.counts,
-            burn: slo.objective.burn(sum.counts).map(Fraction::value),
-            coverage: sum.coverage(),
-        };
-        let windows = canary.windows();
-        let window = |span: Duration| -> Result<Arms<WindowSeen>, Error> {
-            let missing = || Error::value(format!("no window of {span:?}"));
-            windows.as_ref().try_map(|windows| windows.sum(span).map(seen).ok_or_else(missing))
-        };
-        let alerts = canary.alerts().as_ref().map(|alerts| alerts.iter().collect::<Vec<_>>());
-        for (baseline, canary) in alerts.baseline.iter().zip(&alerts.canary) {
-            self.rules.push(RuleSeen {
-                rule: canary.rule.clone(),
-                threshold: canary.rule.threshold(&slo.objective)?,
-                state: Arms { baseline: baseline.state, canary: canary.state },
-                open_since: Arms { baseline: baseline.open_since, canary: canary.open_since },
-                long: window(canary.rule.long)?,
-                short: window(canary.rule.short)?,
-            });
-        }
-        let relative = canary.relative();
-        let [long, _] = relative.windows(windows.as_ref());
-        let rule = relative.rule().clone();
-        let within = Intervals::new(least.iter().map(|(end, arms)| (*end, *arms)).collect())?;
-        let above = |intervals: &Intervals<Counts>| {
-            let tested = interval::counts(intervals.arms()).sides(Boundary::Ratio(rule.ratio.value()))?;
-            Ok::<_, Error>(tested.sides().greater)
-        };
-        let recent = windows.canary.newest().map(|newest| within.since(earlier(newest, rule.long)));
-        let recent = recent.map_or(Ok(PValue::ONE), |recent| above(&recent))?.max(relative.p_value(&long));
-        let p = recent.min(above(&within)?).times(2);
-        let events = long.try_map(|sum| Events::new(sum.counts.bad(), sum.counts.total() as f64))?;
-        self.relative = Some(RelativeSeen {
-            excess: relative.excess(),
-            long: window(rule.long)?,
-            short: window(rule.short)?,
-            ratio: events::rate_ratio_with(events, 1.0 - 2.0 * beta, Tail::Exact).ok(),
-            p,
-            rule,
-        });
+        self.bucket = replay.bucket;
+        self.last_burned = replay.last_burned;
+        self.rules = replay.rules(&slo.objective)?;
+        let relative = replay.relative(&slo.objective, beta)?;
+        self.whole_run(slo, replay, beta)?;
+        let burning = replay.canary.burning();
+        self.burning = Some(burning);
+        let by_ticket = burning == Burning::Ticket && slo.on_ticket == OnTicket::Rollback;
+        // By itself: what does not page is no harm.
+        self.harm = Some(if burning == Burning::Canary || by_ticket { relative.p } else { PValue::ONE });
+        self.relative = Some(relative);
+        Ok(())
+    }
 
-        let total = |buckets: &BTreeMap<Timestamp, Arms<Counts>>| -> Result<Arms<Counts>, Error> {
-            let sum = |arm: Arm| {
-                let part = |of: fn(&Counts) -> u64| {
-                    buckets.values().fold(0_u64, |sum, arms| sum.saturating_add(of(&arms[arm])))
-                };
-                Counts::new(part(Counts::bad), part(Counts::total))
-            };
-            Ok(Arms { baseline: sum(Arm::Baseline)?, canary: sum(Arm::Canary)? })
-        };
-        let (sure, possible) = (total(least)?, total(most)?);
+    /// What both arms saw in all, the intervals of their burn rates, and what these cost.
+    fn whole_run(&mut self, slo: &Slo, replay: &Replay, beta: f64) -> Result<(), Error> {
+        let (sure, possible) = (total(&replay.least)?, total(&replay.most)?);
         let burn_of = |seen: Counts| {
             slo::interval(seen, &slo.objective, 1.0 - 2.0 * beta, BurnInterval::ClopperPearson)
         };
         let (lower, upper) = (sure.try_map(burn_of)?, possible.try_map(burn_of)?);
-        let both = |arm: Arm| Interval { low: lower[arm].low, ..upper[arm] };
-        self.interval = Some(Arms { baseline: both(Arm::Baseline), canary: both(Arm::Canary) });
-        self.arms = Some(sure.map(|counts| WindowSeen {
-            counts,
-            burn: slo.objective.burn(counts).map(Fraction::value),
-            coverage: 1.0,
-        }));
+        self.interval = Some(Arms::from_fn(|arm| Interval { low: lower[arm].low, ..upper[arm] }));
+        let coverage = replay.coverage();
+        self.arms = Some(sure.map(|counts| WindowSeen::new(&slo.objective, counts, coverage)));
         let errors = sure.try_map(|counts| Fraction::new(counts.bad(), counts.total()));
-        let both_seen = sure.baseline.total().saturating_add(sure.canary.total());
-        if let (Ok(errors), Ok(share)) = (errors, Fraction::new(sure.canary.total(), both_seen)) {
+        let both = sure.baseline.total().saturating_add(sure.canary.total());
+        if let (Ok(errors), Ok(share)) = (errors, Fraction::new(sure.canary.total(), both)) {
             self.impact = Some(slo::impact(&slo.objective, errors, share, slo.remaining)?);
         }
-
-        let burning = canary.burning();
-        self.burning = Some(burning);
-        let by_ticket = burning == Burning::Ticket && slo.on_ticket == OnTicket::Rollback;
-        // By itself: what does not page is no harm.
-        self.harm = Some(if burning == Burning::Canary || by_ticket { p } else { PValue::ONE });
         Ok(())
     }
 
@@ -293,10 +251,10 @@ impl BudgetAssessment {
 
     /// Whether a rule that pages fires in the baseline too.
     pub(super) fn pages_in_both(&self) -> bool {
-        let pages = |rule: &&RuleSeen| {
-            rule.rule.severity == slo::Severity::Page && rule.state.baseline == State::Firing
+        let pages = |seen: &RuleSeen| {
+            seen.rule.severity == slo::Severity::Page && seen.state.baseline == State::Firing
         };
-        self.rules.iter().any(|rule| pages(&rule))
+        self.rules.iter().any(pages)
     }
 }
 
@@ -493,6 +451,71 @@ impl Replay {
         }
         Ok(Replay { canary, bucket, least, most, last_burned })
     }
+
+    /// The share of the buckets from the first to the last that were observed.
+    fn coverage(&self) -> f64 {
+        let ends = self.least.keys().next().zip(self.least.keys().next_back());
+        let run = ends.and_then(|(first, last)| last.since(*first)).unwrap_or_default();
+        self.least.len() as f64 / (run.as_micros() / self.bucket.as_micros().max(1) + 1) as f64
+    }
+
+    fn window(&self, objective: &Objective, span: Duration) -> Result<Arms<WindowSeen>, Error> {
+        let missing = || Error::value(format!("no window of {span:?}"));
+        let seen = |sum: WindowSum| WindowSeen::new(objective, sum.counts, sum.coverage());
+        let windows = self.canary.windows().as_ref();
+        windows.try_map(|windows| windows.sum(span).map(seen).ok_or_else(missing))
+    }
+
+    fn rules(&self, objective: &Objective) -> Result<Vec<RuleSeen>, Error> {
+        let Arms { baseline, canary } = self.canary.alerts();
+        let both = baseline.iter().zip(canary.iter());
+        both.map(|(baseline, canary)| {
+            Ok(RuleSeen {
+                rule: canary.rule.clone(),
+                threshold: canary.rule.threshold(objective)?,
+                state: Arms { baseline: baseline.state, canary: canary.state },
+                open_since: Arms { baseline: baseline.open_since, canary: canary.open_since },
+                long: self.window(objective, canary.rule.long)?,
+                short: self.window(objective, canary.rule.short)?,
+            })
+        })
+        .collect()
+    }
+
+    fn relative(&self, objective: &Objective, beta: f64) -> Result<RelativeSeen, Error> {
+        let (watched, windows) = (self.canary.relative(), self.canary.windows());
+        let rule = watched.rule().clone();
+        let [long, _] = watched.windows(windows.as_ref());
+        let run = Intervals::new(self.least.iter().map(|(end, arms)| (*end, *arms)).collect())?;
+        let above = |intervals: &Intervals<Counts>| {
+            let tested = interval::counts(intervals.arms()).sides(Boundary::Ratio(rule.ratio.value()))?;
+            Ok::<_, Error>(tested.sides().greater)
+        };
+        let recent = match windows.canary.newest() {
+            Some(newest) => above(&run.since(earlier(newest, rule.long)))?.max(watched.p_value(&long)),
+            None => PValue::ONE,
+        };
+        let events = long.try_map(|sum| Events::new(sum.counts.bad(), sum.counts.total() as f64))?;
+        Ok(RelativeSeen {
+            excess: watched.excess(),
+            long: self.window(objective, rule.long)?,
+            short: self.window(objective, rule.short)?,
+            ratio: events::rate_ratio_with(events, 1.0 - 2.0 * beta, Tail::Exact).ok(),
+            p: recent.min(above(&run)?).times(2),
+            rule,
+        })
+    }
+}
+
+/// The sums of all buckets.
+fn total(buckets: &BTreeMap<Timestamp, Arms<Counts>>) -> Result<Arms<Counts>, Error> {
+    let sum = |arm: Arm| {
+        let part = |of: fn(&Counts) -> u64| {
+            buckets.values().fold(0_u64, |sum, arms| sum.saturating_add(of(&arms[arm])))
+        };
+        Counts::new(part(Counts::bad), part(Counts::total))
+    };
+    Ok(Arms { baseline: sum(Arm::Baseline)?, canary: sum(Arm::Canary)? })
 }
 
 /// The sums of the intervals that end in each bucket.
