@@ -663,6 +663,12 @@ fn tables_scale_with_a_rollout() {
     assert_eq!((ticket.long, ticket.factor), (1_800 * SECOND, Fraction::whole(3)));
     let relative = RelativeRule::rollout(30 * MINUTE, 5 * SECOND).unwrap();
     assert_eq!((relative.long, relative.short, relative.hold), (300 * SECOND, 25 * SECOND, 60 * SECOND));
+    // Longer than can be counted.
+    for length in [Duration::MAX, Duration::from_secs(u64::MAX)] {
+        let [_, slow, _] = Rule::rollout(length, Duration::from_micros(1)).unwrap();
+        assert_eq!(slow.long, Duration::from_micros(u32::MAX.into()));
+        assert_eq!(slow.short, Duration::from_micros(u64::from(u32::MAX) / 12));
+    }
     // The shortest there is.
     let [quick, slow, _] = Rule::rollout(12 * MINUTE, MINUTE).unwrap();
     assert_eq!((quick.long, quick.short, slow.long, slow.short), (2 * MINUTE, MINUTE, 12 * MINUTE, MINUTE));

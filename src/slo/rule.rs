@@ -194,7 +194,7 @@ impl Rule {
         let rule = |name: &str, severity, factor: (u64, u64), long: u32| {
             let factor = Fraction::new(factor.0, factor.1)?;
             // The nearest twelfth, and no less than a bucket.
-            let short = ((long + 6) / 12).max(1);
+            let short = (long / 12 + u32::from(long % 12 >= 6)).max(1);
             Ok(Rule {
                 name: name.into(),
                 severity,
