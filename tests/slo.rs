@@ -466,6 +466,14 @@ fn what_cannot_be_pushed_leaves_the_ring_as_it_was() {
     assert_eq!(windows.newest(), Some(minute(4)));
     assert_eq!(windows.push(at(i64::MIN), counts(1, 10)).unwrap(), Accepted::TooLate);
 
+    // No bucket before the first instant has an end.
+    let mut early = Windows::new(design(&[5 * MINUTE])).unwrap();
+    let before = early.clone();
+    for instant in [i64::MIN, i64::MIN + 1, i64::MIN + 1_000_000] {
+        assert!(early.advance(at(instant)).unwrap_err().to_string().contains("too far"), "{instant}");
+    }
+    assert_eq!(early, before);
+
     let rules = CanaryDesign::rollout(objective(), 30 * MINUTE, MINUTE).unwrap();
     let mut canary = Canary::new(rules).unwrap();
     let seen = |canary| Arms { baseline: counts(1, 10), canary };
@@ -473,6 +481,31 @@ fn what_cannot_be_pushed_leaves_the_ring_as_it_was() {
     let before = canary.clone();
     assert!(canary.push(minute(2), seen(counts(0, 1 << 53))).is_err());
     assert_eq!(canary, before);
+}
+
+#[test]
+fn a_ring_that_is_full_takes_what_adds_nothing_and_what_comes_after() {
+    let full = counts(0, (1 << 53) - 1);
+    for coarse in [None, Some(5 * MINUTE)] {
+        let spans = [4 * MINUTE, 10 * MINUTE];
+        let windows = if coarse.is_some() { &spans[..] } else { &spans[..1] };
+        let horizon = 2 * MINUTE;
+        let mut ring = Windows::new(WindowDesign { horizon, coarse, ..design(windows) }).unwrap();
+        assert_eq!(ring.push(minute(101), full).unwrap(), Accepted::New);
+        assert_eq!(ring.push(minute(101), full).unwrap(), Accepted::Duplicate);
+        assert_eq!(ring.push(minute(101), counts(1, 10)).unwrap(), Accepted::Conflicting);
+        assert_eq!(ring.push(minute(98), counts(1, 10)).unwrap(), Accepted::TooLate);
+        let before = ring.clone();
+        for more in [99, 102, 104] {
+            assert!(ring.push(minute(more), counts(1, 10)).is_err(), "{more}");
+        }
+        assert_eq!(ring, before);
+        // Once it has left the windows.
+        let free = if coarse.is_some() { 111 } else { 105 };
+        assert!(ring.clone().push(minute(free - 1), counts(1, 10)).is_err());
+        assert_eq!(ring.push(minute(free), full).unwrap(), Accepted::New);
+        assert_eq!(ring.sum(windows[windows.len() - 1]).unwrap().counts, full);
+    }
 }
 
 #[test]

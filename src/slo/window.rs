@@ -239,12 +239,22 @@ impl Windows {
 
     /// The bucket of counts that can be pushed.
     pub(super) fn admits(&self, end: Timestamp, counts: Counts) -> Result<i64, Error> {
-        let events = self.fine.all().total().max(self.coarse.as_ref().map_or(0, |c| c.ring.all().total()));
+        let bucket = self.bucket(end)?;
+        let newest = self.newest_bucket().unwrap_or(bucket);
+        // What adds nothing finds room in any ring.
+        if self.seen && bucket <= newest && !self.is_missing(newest.abs_diff(bucket)) {
+            return Ok(bucket);
+        }
+        let mut events = self.fine.kept(bucket.saturating_sub(newest)).total();
+        if let Some(Coarse { every, ring }) = &self.coarse {
+            let ahead = bucket.div_euclid(*every).saturating_sub(newest.div_euclid(*every));
+            events = events.max(ring.kept(ahead).total());
+        }
         if events.saturating_add(counts.total()) >= LIMIT {
             let more = counts.total();
             return Err(Error::value(format!("{more} events more than {events} are too many")).at("windows"));
         }
-        self.bucket(end)
+        Ok(bucket)
     }
 
     /// The counts of a bucket that was admitted.
@@ -266,13 +276,9 @@ impl Windows {
     /// # Errors
     /// An instant before the end of the newest bucket, or too far from the epoch; nothing changes then.
     pub fn advance(&mut self, now: Timestamp) -> Result<(), Error> {
-        let at = self.bucket(now)?;
         // The bucket that `now` lies in has ended only if `now` is its last instant.
-        let ended = if (i128::from(at) + 1) * i128::from(self.width) == i128::from(now.micros()) {
-            at
-        } else {
-            at - 1
-        };
+        let ended = i128::from(now.micros()).div_euclid(i128::from(self.width)) - 1;
+        let ended = self.with_an_end(ended, now)?;
         match self.newest_bucket() {
             Some(newest) if ended < newest => {
                 let end = Timestamp::from_micros(self.ended);
@@ -335,11 +341,14 @@ impl Windows {
 
     /// The bucket that an instant lies in: `(k w, (k+1) w]`.
     fn bucket(&self, at: Timestamp) -> Result<i64, Error> {
-        let bucket = (i128::from(at.micros()) - 1).div_euclid(i128::from(self.width));
+        self.with_an_end((i128::from(at.micros()) - 1).div_euclid(i128::from(self.width)), at)
+    }
+
+    /// The bucket, if its end is an instant, too.
+    fn with_an_end(&self, bucket: i128, at: Timestamp) -> Result<i64, Error> {
+        let end = i64::try_from((bucket + 1) * i128::from(self.width)).ok().filter(|end| *end > i64::MIN);
         let far = || Error::value(format!("{at} is too far from the epoch")).at("windows");
-        // Its end is an instant, too.
-        let end = i64::try_from((bucket + 1) * i128::from(self.width)).map_err(|_| far())?;
-        i64::try_from(bucket).ok().filter(|_| end > i64::MIN).ok_or_else(far)
+        end.and_then(|_| i64::try_from(bucket).ok()).ok_or_else(far)
     }
 
     fn newest_bucket(&self) -> Option<i64> {
@@ -366,20 +375,24 @@ impl Windows {
         }
     }
 
+    /// Whether the bucket `age` before the newest may come yet, and has not.
+    fn is_missing(&self, age: u64) -> bool {
+        age <= self.horizon && self.fine.bucket(age) == Packed(0)
+    }
+
     fn fill(&mut self, newest: i64, bucket: i64, sum: Packed) -> Accepted {
         let age = newest.abs_diff(bucket);
         if age > self.horizon {
             self.tally.too_late += 1;
             return Accepted::TooLate;
         }
-        let known = self.fine.bucket(age);
-        if known == sum {
-            self.tally.duplicates += 1;
-            Accepted::Duplicate
-        } else if known == Packed(0) {
+        if self.is_missing(age) {
             self.add(age, bucket, sum);
             self.tally.late += 1;
             Accepted::Late
+        } else if self.fine.bucket(age) == sum {
+            self.tally.duplicates += 1;
+            Accepted::Duplicate
         } else {
             self.tally.conflicting += 1;
             Accepted::Conflicting
@@ -447,8 +460,10 @@ impl Ring {
         Packed(self.newest.wrapping_sub(self.sum(buckets)))
     }
 
-    fn all(&self) -> Packed {
-        self.last(self.sums.len() - 1)
+    /// What is left of the ring once so many buckets more have begun.
+    fn kept(&self, ahead: i64) -> Packed {
+        let gone = usize::try_from(ahead.max(0)).unwrap_or(usize::MAX);
+        self.last((self.sums.len() - 1).saturating_sub(gone))
     }
 
     /// The bucket `age` before the newest, which lies inside the ring.
