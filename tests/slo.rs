@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serinus::slo::{
-    Accepted, Alerts, Burning, Canary, CanaryDesign, Caution, CounterPair, Excess, Fraction, Objective,
-    Relative, RelativeRule, Rule, Severity, State, WindowDesign, Windows, from_counters, impact, slower_than,
+    Accepted, Alerts, BurnInterval, Burning, Canary, CanaryDesign, Caution, CounterPair, Excess, Fraction,
+    Objective, Relative, RelativeRule, Rule, Severity, State, WindowDesign, Windows, from_counters, impact,
+    interval, slower_than,
 };
 use serinus::telemetry::{Counts, Histogram, Point};
 use serinus::{Arms, ErrorKind, Timestamp};
@@ -534,6 +535,38 @@ fn counters_of_different_series_are_refused() {
         points(&[0, 3]).into_iter().map(|p| Point { value: 1.5 * p.value, ..p }).collect();
     let pair = CounterPair::new(&[], &fractional).unwrap();
     assert!(from_counters(&[pair], MINUTE).unwrap_err().to_string().contains("raw counter"));
+}
+
+#[test]
+fn the_highest_level_that_exists_has_limits() {
+    let highest = 1.0 - f64::EPSILON / 2.0;
+    for seen in [counts(0, 1), counts(1, 1), counts(1, 10), counts(1 << 52, 1 << 53)] {
+        for method in [BurnInterval::ClopperPearson, BurnInterval::Wilson, BurnInterval::Jeffreys] {
+            let found = interval(seen, &objective(), highest, method).unwrap();
+            let (low, high) = (found.low.unwrap(), found.high.unwrap());
+            let at = objective().burn(seen).unwrap().value();
+            assert!(low <= at && at <= high && high <= 100.0, "{seen:?} {method:?}: {low} {high}");
+        }
+    }
+}
+
+#[test]
+fn a_restart_between_two_readings_of_the_bad_ones_is_one_of_theirs() {
+    let points = |values: &[(i64, f64)]| -> Vec<Point> {
+        values.iter().map(|&(s, value)| Point { at: at(s * 1_000_000), value }).collect()
+    };
+    let total = points(&[(0, 1_000.0), (60, 50.0), (120, 200.0), (180, 300.0)]);
+    // The process began again before second 60, at which the bad ones were not read, or as no number.
+    for bad in [
+        points(&[(0, 5.0), (120, 7.0), (180, 8.0)]),
+        points(&[(0, 5.0), (60, f64::NAN), (120, 7.0), (180, 8.0)]),
+    ] {
+        let found = from_counters(&[CounterPair::new(&bad, &total).unwrap()], MINUTE).unwrap();
+        let expected = [(minute(1), counts(0, 50)), (minute(2), counts(7, 150)), (minute(3), counts(1, 100))];
+        assert_eq!((found.buckets, found.quality.resets), (expected.to_vec(), 1));
+    }
+    let pair = CounterPair::new(&[], &total).unwrap();
+    assert!(from_counters(&[pair], Duration::from_nanos(1_500)).is_err());
 }
 
 #[test]
