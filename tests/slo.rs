@@ -432,6 +432,8 @@ fn bad_designs_are_refused_by_name() {
     };
     for (rule, message) in [
         (relative("0", 5 * MINUTE, 0.01), "ratio of 0"),
+        // by which both arms that fail alike are the canary's fault
+        (relative("0.99", 5 * MINUTE, 0.01), "at least 1"),
         (relative("1000001", 5 * MINUTE, 0.01), "ratio of"),
         (relative("3", 60 * MINUTE, 0.01), "short window"),
         (relative("3", 5 * MINUTE, 1.0), "level"),
