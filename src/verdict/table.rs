@@ -7,11 +7,11 @@ use crate::{
     arm::Arm,
     cohort::{Asked, Status},
     evidence::{Effect, Margin, Measure},
-    slo::{Burning, State},
+    slo::{Burning, Fraction, State},
     telemetry::Quality,
     time::span,
     verdict::{
-        budget::{BudgetAssessment, in_words, rate},
+        budget::{BudgetAssessment, in_words},
         cohorts::CohortAssessment,
         policy::{BaselineKind, Unit},
         report::{Assessment, Classification, Report},
@@ -309,19 +309,22 @@ fn budget_lines(slo: &BudgetAssessment) -> Vec<String> {
         Some(Burning::Nobody) => "nobody burns the error budget".into(),
     };
     let objective = &slo.objective;
-    let target = format!("{} over {}", percent(objective.target().value()), span::format(objective.period()));
+    // Of a window without traffic nothing is known.
+    let rate = |burn: Option<f64>| burn.map_or("?".to_string(), trimmed);
+    // All of its digits: five nines are not 100 %.
+    let target = objective.target().times(Fraction::whole(100));
+    let target = format!("{target} % over {}", span::format(objective.period()));
     say(format!("{target}: {burning} ({})", slo.classification));
     if let (Some(arms), Some(interval)) = (&slo.arms, &slo.interval) {
         for arm in [Arm::Baseline, Arm::Canary] {
-            let side = |limit: Option<f64>| limit.map_or("?".to_string(), trimmed);
             let seen = arms[arm].counts;
             say(format!(
                 "{arm} {} bad of {}, burn rate {} [{}, {}]",
                 seen.bad(),
                 seen.total(),
                 rate(arms[arm].burn),
-                side(interval[arm].low),
-                side(interval[arm].high)
+                rate(interval[arm].low),
+                rate(interval[arm].high)
             ));
         }
     }
@@ -361,7 +364,7 @@ fn budget_lines(slo: &BudgetAssessment) -> Vec<String> {
     if let Some(impact) = &slo.impact {
         let lasts = |seconds: Option<f64>| seconds.map_or("for ever".into(), in_words);
         say(format!(
-            "the service burns at {}, of which the canary adds {}; what is left lasts {}, with the canary promoted {}",
+            "over the run the service burns at {}, of which the canary adds {}; what is left lasts {}, with the canary promoted {}",
             trimmed(impact.service),
             trimmed(impact.excess),
             lasts(impact.exhaustion),
