@@ -117,7 +117,7 @@ pub struct BudgetAssessment {
     /// The relative one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relative: Option<RelativeSeen>,
-    /// What the canary's errors cost, and when the budget is spent.
+    /// What the canary's errors cost, and when the budget is spent, at the burn rates of the whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impact: Option<Impact>,
     /// How much of the budget was left before.
@@ -172,6 +172,11 @@ impl BudgetAssessment {
         assessment.notes.clone_from(&found.notes);
         assessment.ended = found.ended;
         let judged = found.observed.as_ref().map_err(Missing::clone).and_then(|observed| {
+            // Of an export there is more to come; of what is given in code one interval may be all there is.
+            let begun = observed.span().is_some() || !(observed.is_empty() || found.is_selected());
+            if slo.bucket.is_none() && !begun {
+                return Err(Missing::NotYet);
+            }
             let replay = Replay::new(slo, observed).map_err(Missing::Error)?;
             assessment.take(slo, &replay, beta).map_err(Missing::Error)
         });
@@ -180,7 +185,7 @@ impl BudgetAssessment {
             Err(Missing::NoData(arm)) => assessment.classification = Classification::NoData(arm),
             Err(Missing::NotYet) => {
                 assessment.classification = Classification::Inconclusive;
-                assessment.notes.push("nothing is seen after the warm-up yet".into());
+                assessment.notes.push("fewer than two intervals are seen after the warm-up yet".into());
             }
             Err(Missing::Error(error)) => {
                 assessment.classification = Classification::Error;
@@ -252,11 +257,9 @@ impl BudgetAssessment {
         let (lower, upper) = (sure.try_map(burn_of)?, possible.try_map(burn_of)?);
         let both = |arm: Arm| Interval { low: lower[arm].low, ..upper[arm] };
         self.interval = Some(Arms { baseline: both(Arm::Baseline), canary: both(Arm::Canary) });
-        self.arms = Some(sure.map(|counts| WindowSeen {
-            counts,
-            burn: slo.objective.burn(counts).map(Fraction::value),
-            coverage: 1.0,
-        }));
+        let run =
+            |counts: Counts| WindowSum { counts, observed: least.len() as u64, buckets: replay.buckets() };
+        self.arms = Some(sure.map(|counts| seen(run(counts))));
         let errors = sure.try_map(|counts| Fraction::new(counts.bad(), counts.total()));
         let both_seen = sure.baseline.total().saturating_add(sure.canary.total());
         if let (Ok(errors), Ok(share)) = (errors, Fraction::new(sure.canary.total(), both_seen)) {
@@ -265,7 +268,9 @@ impl BudgetAssessment {
 
         let burning = canary.burning();
         self.burning = Some(burning);
-        let by_ticket = burning == Burning::Ticket && slo.on_ticket == OnTicket::Rollback;
+        // What pages is reason for a ticket, too.
+        let by_ticket =
+            matches!(burning, Burning::Ticket | Burning::Service) && slo.on_ticket == OnTicket::Rollback;
         // By itself: what does not page is no harm.
         self.harm = Some(if burning == Burning::Canary || by_ticket { p } else { PValue::ONE });
         Ok(())
@@ -305,9 +310,11 @@ pub(super) fn burned(slo: &BudgetAssessment) -> Option<Reason> {
     let Classification::Fail(_) = slo.classification else { return None };
     let p = slo.harm_adjusted.unwrap_or(PValue::ONE);
     let times = slo.relative.as_ref().map_or(Fraction::ONE, |relative| relative.rule.ratio);
-    let last = slo.impact.and_then(|impact| impact.exhaustion_if_promoted);
+    // At the rate of the window, not at that of a run that may have begun well.
+    let seen = slo.relative.as_ref().and_then(|relative| slo.objective.burn(relative.long.canary.counts));
+    let last = seen.and_then(|burn| slo.objective.exhaustion(slo.remaining, burn));
     let promoted = last.map_or(String::new(), |left| {
-        format!("; promoted, it would spend what is left in {}", in_words(left))
+        format!("; promoted, it would spend what is left in {}", in_words(left.value()))
     });
     let text = format!(
         "{}: the canary burns the error budget {} times too fast, more than {times} times as fast as the baseline \
@@ -414,7 +421,7 @@ impl BudgetAssessment {
 
     /// Why nothing is said.
     pub(super) fn unknown(&self) -> String {
-        let Some(relative) = &self.relative else { return "nothing was seen yet".into() };
+        let Some(relative) = &self.relative else { return "fewer than two intervals were seen yet".into() };
         let of = |arm: Arm| {
             let long = relative.long[arm];
             format!("{arm} {} requests, {:.0} % observed", long.counts.total(), 100.0 * long.coverage)
@@ -427,7 +434,7 @@ fn reason(code: Code, slo: &BudgetAssessment, text: String) -> Reason {
     Reason { code, metric: Some(slo.slo.clone()), text }
 }
 
-pub(super) fn rate(burn: Option<f64>) -> String {
+fn rate(burn: Option<f64>) -> String {
     burn.map_or("any number of".into(), rate_of)
 }
 
@@ -486,7 +493,7 @@ impl Replay {
             })?,
         };
         let mut canary = Canary::new(slo.design(bucket)?)?;
-        let (mut least, mut most) = (buckets(&least, bucket)?, buckets(&most, bucket)?);
+        let (mut least, mut most) = (bucketed(&least, bucket)?, bucketed(&most, bucket)?);
         if let Some(slices) = slo.slices {
             for seen in least.values_mut().chain(most.values_mut()) {
                 *seen = seen.map(|seen| slo::slice(seen, slices.good));
@@ -508,10 +515,18 @@ impl Replay {
         }
         Ok(Replay { canary, bucket, least, most, last_burned })
     }
+
+    /// From the first to the last that was observed, at least one.
+    fn buckets(&self) -> u64 {
+        let ends = self.least.first_key_value().zip(self.least.last_key_value());
+        let between = ends.and_then(|((first, _), (last, _))| last.since(*first)).unwrap_or_default();
+        let whole = between.as_micros().checked_div(self.bucket.as_micros()).unwrap_or(0);
+        u64::try_from(whole).unwrap_or(u64::MAX).saturating_add(1)
+    }
 }
 
 /// The sums of the intervals that end in each bucket.
-fn buckets(
+fn bucketed(
     intervals: &Intervals<Counts>,
     bucket: Duration,
 ) -> Result<BTreeMap<Timestamp, Arms<Counts>>, Error> {
