@@ -154,6 +154,32 @@ fn what_pages_is_no_less_than_a_ticket() {
 }
 
 #[test]
+fn a_ticket_that_is_only_shown_promotes_nothing_that_is_unknown() {
+    // No traffic of the baseline lately, so that the canary is compared with nothing.
+    let lenient = AVAILABILITY.replace("length", "onTicket: continue, promoteBelow: 8, length");
+    for (bad, burning) in [(0, Burning::Unknown), (1, Burning::Ticket)] {
+        let mut set = served(120, EVEN, |arm, _| if arm == Arm::Canary { bad } else { 0 });
+        let stopped = |s: u64| if s < 60 { 200 } else { 0 };
+        let mut idle = SeriesSet::default();
+        counter(
+            &mut idle,
+            "calls",
+            &Arms { baseline: (1..=120).map(stopped).collect(), canary: vec![200; 120] },
+        );
+        for (labels, points) in idle.iter() {
+            set.extend(labels.clone(), points.iter().copied());
+        }
+        let report = judged(&lenient.replace("total: requests", "total: calls"), &set);
+        assert_eq!(report.slo[0].burning, Some(burning), "{report}");
+        assert_eq!(
+            (report.verdict, codes(&report)),
+            (Verdict::Continue, vec![Code::BurnRateUnknown]),
+            "{report}"
+        );
+    }
+}
+
+#[test]
 fn what_is_told_of_a_budget_is_at_the_rate_that_is_told() {
     // 20 times too fast in the last third, 6.7 times over the run: at 20 times a month lasts a day and a half.
     let set = served(120, EVEN, |arm, s| if arm == Arm::Canary && s > 80 { 4 } else { 0 });

@@ -280,7 +280,8 @@ impl BudgetAssessment {
     pub(super) fn conclude(&mut self, adjusted: PValue, alpha: f64) {
         let (Some(burning), Some(_)) = (self.burning, self.harm) else { return };
         self.harm_adjusted = Some(adjusted);
-        let ticket_passes = burning == Burning::Ticket && self.on_ticket == OnTicket::Continue;
+        let ticket_passes =
+            burning == Burning::Ticket && self.on_ticket == OnTicket::Continue && !self.is_unknown();
         self.classification = if adjusted.rejects(alpha) {
             Classification::Fail(Way::High)
         } else if (burning == Burning::Nobody || ticket_passes) && self.is_shown_low() {
@@ -294,6 +295,13 @@ impl BudgetAssessment {
     pub(super) fn is_shown_low(&self) -> bool {
         let most = self.interval.and_then(|arms| arms.canary.high);
         most.is_some_and(|most| most < self.promote_below.value())
+    }
+
+    /// Whether too little is known of the canary, as in [`Burning::Unknown`]: a ticket that is only shown does not make it more.
+    fn is_unknown(&self) -> bool {
+        let mut pages = self.rules.iter().filter(|rule| rule.rule.severity == slo::Severity::Page).peekable();
+        let blind = pages.peek().is_some() && pages.all(|rule| rule.state.canary == State::Unknown);
+        blind || self.relative.as_ref().is_none_or(|relative| relative.excess == Excess::Unknown)
     }
 
     /// Whether a rule that pages fires in the baseline too.
@@ -378,7 +386,7 @@ pub(super) fn waits(slo: &BudgetAssessment) -> Option<Reason> {
     if slo.classification == Classification::Pass {
         return None;
     }
-    if matches!(slo.burning, None | Some(Burning::Unknown)) {
+    if slo.is_unknown() {
         let text = format!("{name}: too little is known of the burn rate: {}", slo.unknown());
         return Some(reason(Code::BurnRateUnknown, slo, text));
     }
