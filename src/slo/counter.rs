@@ -76,7 +76,7 @@ pub struct Bucketed {
 /// ```
 pub fn from_counters(series: &[CounterPair], bucket: Duration) -> Result<Bucketed, Error> {
     let width = i64::try_from(bucket.as_micros()).unwrap_or(i64::MAX);
-    if width == 0 || bucket.subsec_nanos() % 1_000 != 0 {
+    if width == 0 || !bucket.subsec_nanos().is_multiple_of(1_000) {
         return Err(
             Error::value(format!("a bucket of {bucket:?} is not of whole microseconds")).at("counters")
         );

@@ -171,7 +171,7 @@ impl fmt::Display for Fraction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const PLACES: u128 = 1_000_000_000;
         let decimal =
-            (PLACES % self.under == 0).then(|| self.over.checked_mul(PLACES / self.under)).flatten();
+            PLACES.is_multiple_of(self.under).then(|| self.over.checked_mul(PLACES / self.under)).flatten();
         let Some(scaled) = decimal else { return f.pad(&format!("{}/{}", self.over, self.under)) };
         let text = format!("{}.{:09}", scaled / PLACES, scaled % PLACES);
         f.pad(text.trim_end_matches('0').trim_end_matches('.'))

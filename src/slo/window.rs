@@ -161,7 +161,7 @@ impl Windows {
         let wrong = |message: String| Err(Error::value(message).at("windows"));
         let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
         let width = micros(design.bucket);
-        if width == 0 || design.bucket.subsec_nanos() % 1_000 != 0 {
+        if width == 0 || !design.bucket.subsec_nanos().is_multiple_of(1_000) {
             return wrong(format!("a bucket of {:?} is not of whole microseconds", design.bucket));
         }
         let every = match design.coarse {
