@@ -383,6 +383,41 @@ fn restarts_and_gaps_burn_nothing() {
 }
 
 #[test]
+fn a_pause_in_the_telemetry_closes_no_page() {
+    let slo = "
+slo:
+  - name: availability
+    target: 99.9%
+    bucket: 1s
+    rules: [{name: page, severity: page, factor: 14.4, long: 20s, short: 2s, for: 15s}]
+    relative: {long: 20s, short: 2s}
+    bad: failures
+    total: requests
+";
+    // One in fifty fails from second 51 on; three reads are lost ten seconds before the end.
+    let lost = |arms: &[Arm]| {
+        let mut set = SeriesSet::default();
+        for arm in ARMS {
+            let failures = |s: i32| if arms.contains(&arm) { 4.0 * f64::from((s - 50).max(0)) } else { 0.0 };
+            let read = || (0..=120).filter(|s| !(108..111).contains(s));
+            let mut add = |name: &str, value: &dyn Fn(i32) -> f64| {
+                export::points(&mut set, name, arm, &[], read().map(|s| (f64::from(s), value(s))));
+            };
+            add("requests", &|s| 200.0 * f64::from(s));
+            add("crashes", &|_| 0.0);
+            add("failures", &failures);
+        }
+        set
+    };
+    let report = judged(slo, &lost(&[Arm::Canary]));
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Rollback, vec![Code::BudgetBurned]), "{report}");
+    assert_eq!(report.slo[0].rules[0].state.canary, State::Ok);
+    assert!(report.to_string().contains("above again after a pause, open since"), "{report}");
+    let report = judged(slo, &lost(&ARMS));
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Hold, vec![Code::CommonCause]), "{report}");
+}
+
+#[test]
 fn every_problem_is_found_with_its_path() {
     let problems = |slo: &str| -> Vec<String> {
         let errors = policy(&format!("{QUIET}slo: [{slo}]\n")).check().unwrap_err();

@@ -61,6 +61,13 @@ pub struct RuleSeen {
     pub short: Arms<WindowSeen>,
 }
 
+impl RuleSeen {
+    /// As [`Alert::is_open`](slo::Alert::is_open).
+    fn is_open(&self, arm: Arm) -> bool {
+        self.open_since[arm].is_some() && self.state[arm] != State::Unknown
+    }
+}
+
 /// What the relative rule says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -306,9 +313,8 @@ impl BudgetAssessment {
 
     /// Whether a rule that pages fires in the baseline too.
     pub(super) fn pages_in_both(&self) -> bool {
-        let pages = |rule: &&RuleSeen| {
-            rule.rule.severity == slo::Severity::Page && rule.state.baseline == State::Firing
-        };
+        let pages =
+            |rule: &&RuleSeen| rule.rule.severity == slo::Severity::Page && rule.is_open(Arm::Baseline);
         self.rules.iter().any(|rule| pages(&rule))
     }
 }
@@ -408,7 +414,7 @@ impl BudgetAssessment {
         let open: Vec<&str> = self
             .rules
             .iter()
-            .filter(|rule| rule.state.canary == State::Firing)
+            .filter(|rule| rule.is_open(Arm::Canary))
             .map(|rule| rule.rule.name.as_str())
             .collect();
         let relative = self.relative.as_ref().map(|relative| (relative.excess, relative.rule.ratio));

@@ -332,7 +332,8 @@ fn budget_lines(slo: &BudgetAssessment) -> Vec<String> {
         let state = match (rule.state.canary, rule.open_since.canary) {
             (State::Firing, Some(since)) => format!("firing since {since}"),
             (State::Firing, None) => "firing".into(),
-            (State::Ok, _) => "ok".into(),
+            (State::Ok, Some(since)) => format!("above again after a pause, open since {since}"),
+            (State::Ok, None) => "ok".into(),
             (State::Unknown, _) => {
                 format!("unknown ({:.0} % of its long window observed)", 100.0 * rule.long.canary.coverage)
             }
