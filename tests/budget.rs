@@ -133,6 +133,73 @@ fn tickets_do_what_the_policy_says() {
 }
 
 #[test]
+fn what_pages_is_no_less_than_a_ticket() {
+    // Forty seconds in, a page by itself, and several times as fast for not as long as the relative rule asks.
+    let slo = AVAILABILITY.replace(
+        "length",
+        "bucket: 1s, relative: {long: 20s, short: 2s, for: 60s}, onTicket: rollback, length",
+    );
+    for (bad, burning) in [(1, Burning::Ticket), (4, Burning::Service), (40, Burning::Service)] {
+        let set = served(120, EVEN, |arm, s| if arm == Arm::Canary && s > 80 { bad } else { 0 });
+        let report = judged(&slo, &set);
+        assert_eq!(
+            (report.verdict, report.slo[0].burning),
+            (Verdict::Rollback, Some(burning)),
+            "{bad} {report}"
+        );
+    }
+    // Both arms: still nobody's fault.
+    let report = judged(&slo, &served(120, EVEN, |_, s| if s > 80 { 40 } else { 0 }));
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Hold, vec![Code::CommonCause]), "{report}");
+}
+
+#[test]
+fn a_ticket_that_is_only_shown_promotes_nothing_that_is_unknown() {
+    // No traffic of the baseline lately, so that the canary is compared with nothing.
+    let lenient = AVAILABILITY.replace("length", "onTicket: continue, promoteBelow: 8, length");
+    for (bad, burning) in [(0, Burning::Unknown), (1, Burning::Ticket)] {
+        let mut set = served(120, EVEN, |arm, _| if arm == Arm::Canary { bad } else { 0 });
+        let stopped = |s: u64| if s < 60 { 200 } else { 0 };
+        let mut idle = SeriesSet::default();
+        counter(
+            &mut idle,
+            "calls",
+            &Arms { baseline: (1..=120).map(stopped).collect(), canary: vec![200; 120] },
+        );
+        for (labels, points) in idle.iter() {
+            set.extend(labels.clone(), points.iter().copied());
+        }
+        let report = judged(&lenient.replace("total: requests", "total: calls"), &set);
+        assert_eq!(report.slo[0].burning, Some(burning), "{report}");
+        assert_eq!(
+            (report.verdict, codes(&report)),
+            (Verdict::Continue, vec![Code::BurnRateUnknown]),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn what_is_told_of_a_budget_is_at_the_rate_that_is_told() {
+    // 20 times too fast in the last third, 6.7 times over the run: at 20 times a month lasts a day and a half.
+    let set = served(120, EVEN, |arm, s| if arm == Arm::Canary && s > 80 { 4 } else { 0 });
+    let report = judged(AVAILABILITY, &set);
+    let text = &report.reasons[0].text;
+    assert!(text.contains("20 times too fast") && text.contains("36.0 hours"), "{report}");
+    let whole = report.slo[0].impact.unwrap().exhaustion_if_promoted.unwrap();
+    assert!((whole - 3.0 * 129_600.0).abs() < 1e-6, "{whole}");
+    assert!(report.to_string().contains("over the run the service burns at 3.333"), "{report}");
+    // A target has all of its digits, and a window without traffic no rate.
+    let fine = AVAILABILITY.replace("99.9%", "99.999%");
+    let silent = Arms { baseline: 200, canary: 0 };
+    let text = judged(&fine, &served(120, silent, |_, _| 0)).to_string();
+    assert!(
+        text.contains("99.999 % over 30d") && text.contains("canary 0 bad of 0, burn rate ? [?, ?]"),
+        "{text}"
+    );
+}
+
+#[test]
 fn an_outage_that_is_over_is_no_rollback() {
     let set = served(120, EVEN, |arm, s| if arm == Arm::Canary && (30..45).contains(&s) { 100 } else { 0 });
     let report = judged(AVAILABILITY, &set);
@@ -156,6 +223,15 @@ fn nothing_known_promotes_nothing() {
         "{report}"
     );
     assert!(report.reasons[0].text.contains("% observed"), "{report}");
+    // Not yet two intervals, of which the step is known.
+    for (seconds, warmup) in [(1, "0s"), (120, "119s"), (120, "10m")] {
+        let slo = format!("warmup: {warmup}\n{AVAILABILITY}");
+        let report = judged(&slo, &served(seconds, EVEN, |_, _| 0));
+        let first = &report.slo[0];
+        assert_eq!((report.verdict, first.classification), (Verdict::Continue, Classification::Inconclusive));
+        assert!(codes(&report).contains(&Code::BurnRateUnknown), "{report}");
+        assert!(first.notes[0].contains("fewer than two intervals"), "{report}");
+    }
     // No series at all, and none of the requests.
     for (missing, code) in [("failures", Code::TelemetryError), ("requests", Code::NoData)] {
         let slo = AVAILABILITY.replace(missing, "missing");
@@ -302,8 +378,43 @@ fn restarts_and_gaps_burn_nothing() {
     let slow = &report.slo[0].rules[1];
     assert_eq!(slow.long.canary.counts.total(), 24_000);
     assert!(slow.long.canary.coverage < 0.76, "{report}");
-    let whole = report.slo[0].arms.unwrap().canary.coverage;
-    assert_eq!(whole, 90.0 / 120.0, "{report}");
+    let run = report.slo[0].arms.unwrap().canary;
+    assert_eq!((run.counts.total(), run.coverage), (24_000, 0.75), "{report}");
+}
+
+#[test]
+fn a_pause_in_the_telemetry_closes_no_page() {
+    let slo = "
+slo:
+  - name: availability
+    target: 99.9%
+    bucket: 1s
+    rules: [{name: page, severity: page, factor: 14.4, long: 20s, short: 2s, for: 15s}]
+    relative: {long: 20s, short: 2s}
+    bad: failures
+    total: requests
+";
+    // One in fifty fails from second 51 on; three reads are lost ten seconds before the end.
+    let lost = |arms: &[Arm]| {
+        let mut set = SeriesSet::default();
+        for arm in ARMS {
+            let failures = |s: i32| if arms.contains(&arm) { 4.0 * f64::from((s - 50).max(0)) } else { 0.0 };
+            let read = || (0..=120).filter(|s| !(108..111).contains(s));
+            let mut add = |name: &str, value: &dyn Fn(i32) -> f64| {
+                export::points(&mut set, name, arm, &[], read().map(|s| (f64::from(s), value(s))));
+            };
+            add("requests", &|s| 200.0 * f64::from(s));
+            add("crashes", &|_| 0.0);
+            add("failures", &failures);
+        }
+        set
+    };
+    let report = judged(slo, &lost(&[Arm::Canary]));
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Rollback, vec![Code::BudgetBurned]), "{report}");
+    assert_eq!(report.slo[0].rules[0].state.canary, State::Ok);
+    assert!(report.to_string().contains("above again after a pause, open since"), "{report}");
+    let report = judged(slo, &lost(&ARMS));
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Hold, vec![Code::CommonCause]), "{report}");
 }
 
 #[test]
@@ -345,6 +456,18 @@ fn every_problem_is_found_with_its_path() {
         (
             format!("{{name: a, target: 99%, {source}, slices: {{every: 5s, good: 0}}}}"),
             "slo[0].slices.good: 0 is not a share",
+        ),
+        ("{name: a, target: 99%, slowerThan: -1}".into(), "slo[0]: give bad and total"),
+        ("{name: a, target: 99%, slowerThan: .nan}".into(), "slo[0]: give bad and total"),
+        (
+            format!("{{name: a, target: 99%, {source}, bucket: 1ms, length: 18446744073709551615ms}}"),
+            "slo[0]: a rollout of",
+        ),
+        (
+            format!(
+                "{{name: a, target: 99%, {source}, bucket: 5s, relative: {{long: 60s, short: 5s, ratio: 0.5}}}}"
+            ),
+            "slo[0].relative: a ratio of 0.5 is not",
         ),
     ] {
         let found = problems(&slo);

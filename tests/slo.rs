@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serinus::slo::{
-    Accepted, Alerts, Burning, Canary, CanaryDesign, Caution, CounterPair, Excess, Fraction, Objective,
-    Relative, RelativeRule, Rule, Severity, State, WindowDesign, Windows, from_counters, impact, slower_than,
+    Accepted, Alerts, BurnInterval, Burning, Canary, CanaryDesign, Caution, CounterPair, Excess, Fraction,
+    Objective, Relative, RelativeRule, Rule, Severity, State, WindowDesign, Windows, from_counters, impact,
+    interval, slower_than,
 };
 use serinus::telemetry::{Counts, Histogram, Point};
 use serinus::{Arms, ErrorKind, Timestamp};
@@ -431,6 +432,8 @@ fn bad_designs_are_refused_by_name() {
     };
     for (rule, message) in [
         (relative("0", 5 * MINUTE, 0.01), "ratio of 0"),
+        // by which both arms that fail alike are the canary's fault
+        (relative("0.99", 5 * MINUTE, 0.01), "at least 1"),
         (relative("1000001", 5 * MINUTE, 0.01), "ratio of"),
         (relative("3", 60 * MINUTE, 0.01), "short window"),
         (relative("3", 5 * MINUTE, 1.0), "level"),
@@ -547,6 +550,38 @@ fn a_reading_that_contradicts_another_in_one_counter_is_one_of_the_pair() {
     let found = from_counters(&[CounterPair::new(&bad, &total).unwrap()], MINUTE).unwrap();
     assert_eq!((found.quality.duplicates, found.quality.conflicting), (1, 2));
     assert_eq!(found.buckets, [(minute(1), counts(2, 30))]);
+}
+
+#[test]
+fn the_highest_level_that_exists_has_limits() {
+    let highest = 1.0 - f64::EPSILON / 2.0;
+    for seen in [counts(0, 1), counts(1, 1), counts(1, 10), counts(1 << 52, 1 << 53)] {
+        for method in [BurnInterval::ClopperPearson, BurnInterval::Wilson, BurnInterval::Jeffreys] {
+            let found = interval(seen, &objective(), highest, method).unwrap();
+            let (low, high) = (found.low.unwrap(), found.high.unwrap());
+            let at = objective().burn(seen).unwrap().value();
+            assert!(low <= at && at <= high && high <= 100.0, "{seen:?} {method:?}: {low} {high}");
+        }
+    }
+}
+
+#[test]
+fn a_restart_between_two_readings_of_the_bad_ones_is_one_of_theirs() {
+    let points = |values: &[(i64, f64)]| -> Vec<Point> {
+        values.iter().map(|&(s, value)| Point { at: at(s * 1_000_000), value }).collect()
+    };
+    let total = points(&[(0, 1_000.0), (60, 50.0), (120, 200.0), (180, 300.0)]);
+    // The process began again before second 60, at which the bad ones were not read, or as no number.
+    for bad in [
+        points(&[(0, 5.0), (120, 7.0), (180, 8.0)]),
+        points(&[(0, 5.0), (60, f64::NAN), (120, 7.0), (180, 8.0)]),
+    ] {
+        let found = from_counters(&[CounterPair::new(&bad, &total).unwrap()], MINUTE).unwrap();
+        let expected = [(minute(1), counts(0, 50)), (minute(2), counts(7, 150)), (minute(3), counts(1, 100))];
+        assert_eq!((found.buckets, found.quality.resets), (expected.to_vec(), 1));
+    }
+    let pair = CounterPair::new(&[], &total).unwrap();
+    assert!(from_counters(&[pair], Duration::from_nanos(1_500)).is_err());
 }
 
 #[test]
@@ -709,6 +744,11 @@ fn tables_scale_with_a_rollout() {
     assert_eq!((ticket.long, ticket.factor), (1_800 * SECOND, Fraction::whole(3)));
     let relative = RelativeRule::rollout(30 * MINUTE, 5 * SECOND).unwrap();
     assert_eq!((relative.long, relative.short, relative.hold), (300 * SECOND, 25 * SECOND, 60 * SECOND));
+    // Longer than can be counted.
+    for length in [Duration::MAX, Duration::from_secs(u64::MAX)] {
+        assert!(Rule::rollout(length, Duration::from_micros(1)).is_err());
+        assert!(RelativeRule::rollout(length, Duration::from_micros(1)).is_err());
+    }
     // The shortest there is.
     let [quick, slow, _] = Rule::rollout(12 * MINUTE, MINUTE).unwrap();
     assert_eq!((quick.long, quick.short, slow.long, slow.short), (2 * MINUTE, MINUTE, 12 * MINUTE, MINUTE));

@@ -148,6 +148,14 @@ pub struct Alert<'a> {
     pub open_since: Option<Timestamp>,
 }
 
+impl Alert<'_> {
+    /// Whether it fires, or fired before a pause in what is known and is above again, be it not for long enough.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open_since.is_some() && self.state != State::Unknown
+    }
+}
+
 impl Alerts {
     /// Rules to be watched over `windows`, which have each of theirs.
     ///

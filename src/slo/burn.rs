@@ -73,7 +73,7 @@ pub fn interval(
     let shares = match method {
         BurnInterval::ClopperPearson => exact,
         BurnInterval::Wilson => {
-            let z = normal_quantile(1.0 - tail);
+            let z = -normal_quantile(tail);
             let share = bad / total;
             let spread = z * libm::sqrt(share * (1.0 - share) / total + z * z / (4.0 * total * total));
             let (middle, scale) = (share + z * z / (2.0 * total), 1.0 + z * z / total);

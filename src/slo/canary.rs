@@ -52,7 +52,7 @@ impl CanaryDesign {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Burning {
-    /// The canary does, by a rule that pages now, and several times as fast as the baseline, by a page that is open
+    /// The canary does, by a rule that pages and is above now ([`Alert::is_open`](super::Alert::is_open)), and several times as fast as the baseline, by a page that is open
     /// ([`Relative::open_since`]): roll it back.
     Canary,
     /// The canary does, by a rule that pages, and is not shown to be so much faster than the baseline: hold, since it may not be the
@@ -155,18 +155,21 @@ impl Canary {
     /// What the rules said when they were last asked.
     #[must_use]
     pub fn burning(&self) -> Burning {
-        let says = |severity: Severity| self.alerts.canary.state(severity);
+        // A pause in what is known closes nothing.
+        let open = |severity: Severity| {
+            self.alerts.canary.iter().any(|alert| alert.rule.severity == severity && alert.is_open())
+        };
         let excess = self.relative.excess();
         // One rule that pages is enough to know.
         let mut pages =
             self.alerts.canary.iter().filter(|alert| alert.rule.severity == Severity::Page).peekable();
         let blind = pages.peek().is_some() && pages.all(|alert| alert.state == State::Unknown);
-        match (says(Severity::Page), excess) {
-            (State::Firing, _) if self.relative.open_since().is_some() => Burning::Canary,
-            (State::Firing, _) => Burning::Service,
-            (_, Excess::Page | Excess::Ticket) => Burning::Ticket,
-            _ if says(Severity::Ticket) == State::Firing => Burning::Ticket,
-            (_, Excess::Unknown) => Burning::Unknown,
+        match (open(Severity::Page), excess) {
+            (true, _) if self.relative.open_since().is_some() => Burning::Canary,
+            (true, _) => Burning::Service,
+            (false, Excess::Page | Excess::Ticket) => Burning::Ticket,
+            _ if open(Severity::Ticket) => Burning::Ticket,
+            (false, Excess::Unknown) => Burning::Unknown,
             _ if blind => Burning::Unknown,
             _ => Burning::Nobody,
         }

@@ -89,7 +89,7 @@ pub struct Bucketed {
 /// ends. A counter of bad ones that appears later than that of all began at zero.
 ///
 /// # Errors
-/// A bucket of no microseconds, amounts that are not whole, or more bad ones than there are in a bucket.
+/// A bucket that is not of whole microseconds, amounts that are not whole, or more bad ones than there are in a bucket.
 ///
 /// ```
 /// use core::time::Duration;
@@ -109,8 +109,10 @@ pub struct Bucketed {
 /// ```
 pub fn from_counters(series: &[CounterPair], bucket: Duration) -> Result<Bucketed, Error> {
     let width = i64::try_from(bucket.as_micros()).unwrap_or(i64::MAX);
-    if width == 0 {
-        return Err(Error::value(format!("a bucket of {bucket:?}")).at("counters"));
+    if width == 0 || !bucket.subsec_nanos().is_multiple_of(1_000) {
+        return Err(
+            Error::value(format!("a bucket of {bucket:?} is not of whole microseconds")).at("counters")
+        );
     }
     let mut sums: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
     let mut quality = Quality::default();
@@ -119,6 +121,10 @@ pub fn from_counters(series: &[CounterPair], bucket: Duration) -> Result<Buckete
         resets.sort_unstable();
         resets.dedup();
         let (all, found) = pair.total.increases(Window::ALL, &resets, None);
+        // Where the bad ones were not read when the process began again, their next reading tells.
+        let read: Vec<Timestamp> = pair.bad.instants().collect();
+        let next = |reset: &Timestamp| read.get(read.partition_point(|at| at < reset)).copied();
+        let resets: Vec<Timestamp> = resets.iter().filter_map(next).collect();
         let (bad, _) = pair.bad.increases(Window::ALL, &resets, pair.born);
         quality += Quality { duplicates: pair.again.alike, conflicting: pair.again.other, ..found };
         let all = all.into_iter().map(|increase| (increase, false));

@@ -78,14 +78,17 @@ impl RelativeRule {
     /// The least share of bad ones that can be above it: `ratio x floor x budget`.
     ///
     /// # Errors
-    /// A ratio of 0 or with a part beyond a million, windows of which the short one is not the shorter, a level that is none, or a
+    /// A ratio below 1 (a canary that is better than the baseline would be above it) or with a part beyond a million, windows of which the short one is not the shorter, a level that is none, or a
     /// least share of 1 or more.
     pub fn threshold(&self, objective: &Objective) -> Result<Fraction, Error> {
         let wrong = |message: String| Err(Error::value(message).at("relative"));
         const MOST: u64 = 1_000_000;
-        if self.ratio == Fraction::ZERO || self.ratio.parts().is_none_or(|parts| parts.0.max(parts.1) > MOST)
-        {
-            return wrong(format!("a ratio of {} is not one of whole numbers up to a million", self.ratio));
+        if self.ratio < Fraction::ONE || self.ratio.parts().is_none_or(|parts| parts.0.max(parts.1) > MOST) {
+            let message = format!(
+                "a ratio of {} is not one of whole numbers up to a million, and at least 1",
+                self.ratio
+            );
+            return wrong(message);
         }
         if self.short.is_zero() || self.short >= self.long {
             return wrong(format!(

@@ -67,6 +67,13 @@ pub struct RuleSeen {
     pub short: Arms<WindowSeen>,
 }
 
+impl RuleSeen {
+    /// As [`Alert::is_open`](slo::Alert::is_open).
+    fn is_open(&self, arm: Arm) -> bool {
+        self.open_since[arm].is_some() && self.state[arm] != State::Unknown
+    }
+}
+
 /// What the relative rule says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -123,7 +130,7 @@ pub struct BudgetAssessment {
     /// The relative one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relative: Option<RelativeSeen>,
-    /// What the canary's errors cost, and when the budget is spent.
+    /// What the canary's errors cost, and when the budget is spent, at the burn rates of the whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impact: Option<Impact>,
     /// How much of the budget was left before.
@@ -178,6 +185,11 @@ impl BudgetAssessment {
         assessment.notes.clone_from(&found.notes);
         assessment.ended = found.ended;
         let judged = found.observed.as_ref().map_err(Missing::clone).and_then(|observed| {
+            // Of an export there is more to come; of what is given in code one interval may be all there is.
+            let begun = observed.span().is_some() || !(observed.is_empty() || found.is_selected());
+            if slo.bucket.is_none() && !begun {
+                return Err(Missing::NotYet);
+            }
             let replay = Replay::new(slo, observed).map_err(Missing::Error)?;
             assessment.take(slo, &replay, beta).map_err(Missing::Error)
         });
@@ -186,7 +198,7 @@ impl BudgetAssessment {
             Err(Missing::NoData(arm)) => assessment.classification = Classification::NoData(arm),
             Err(Missing::NotYet) => {
                 assessment.classification = Classification::Inconclusive;
-                assessment.notes.push("nothing is seen after the warm-up yet".into());
+                assessment.notes.push("fewer than two intervals are seen after the warm-up yet".into());
             }
             Err(Missing::Error(error)) => {
                 assessment.classification = Classification::Error;
@@ -204,7 +216,9 @@ impl BudgetAssessment {
         self.whole_run(slo, replay, beta)?;
         let burning = replay.canary.burning();
         self.burning = Some(burning);
-        let by_ticket = burning == Burning::Ticket && slo.on_ticket == OnTicket::Rollback;
+        // What pages is reason for a ticket, too.
+        let by_ticket =
+            matches!(burning, Burning::Ticket | Burning::Service) && slo.on_ticket == OnTicket::Rollback;
         // By itself: what does not page is no harm.
         self.harm = Some(if burning == Burning::Canary || by_ticket { relative.p } else { PValue::ONE });
         self.relative = Some(relative);
@@ -233,7 +247,8 @@ impl BudgetAssessment {
     pub(super) fn conclude(&mut self, adjusted: PValue, alpha: f64) {
         let (Some(burning), Some(_)) = (self.burning, self.harm) else { return };
         self.harm_adjusted = Some(adjusted);
-        let ticket_passes = burning == Burning::Ticket && self.on_ticket == OnTicket::Continue;
+        let ticket_passes =
+            burning == Burning::Ticket && self.on_ticket == OnTicket::Continue && !self.is_unknown();
         self.classification = if adjusted.rejects(alpha) {
             Classification::Fail(Way::High)
         } else if (burning == Burning::Nobody || ticket_passes) && self.is_shown_low() {
@@ -249,11 +264,17 @@ impl BudgetAssessment {
         most.is_some_and(|most| most < self.promote_below.value())
     }
 
+    /// Whether too little is known of the canary, as in [`Burning::Unknown`]: a ticket that is only shown does not make it more.
+    fn is_unknown(&self) -> bool {
+        let mut pages = self.rules.iter().filter(|rule| rule.rule.severity == slo::Severity::Page).peekable();
+        let blind = pages.peek().is_some() && pages.all(|rule| rule.state.canary == State::Unknown);
+        blind || self.relative.as_ref().is_none_or(|relative| relative.excess == Excess::Unknown)
+    }
+
     /// Whether a rule that pages fires in the baseline too.
     pub(super) fn pages_in_both(&self) -> bool {
-        let pages = |seen: &RuleSeen| {
-            seen.rule.severity == slo::Severity::Page && seen.state.baseline == State::Firing
-        };
+        let pages =
+            |seen: &RuleSeen| seen.rule.severity == slo::Severity::Page && seen.is_open(Arm::Baseline);
         self.rules.iter().any(pages)
     }
 }
@@ -263,9 +284,11 @@ pub(super) fn burned(slo: &BudgetAssessment) -> Option<Reason> {
     let Classification::Fail(_) = slo.classification else { return None };
     let p = slo.harm_adjusted.unwrap_or(PValue::ONE);
     let times = slo.relative.as_ref().map_or(Fraction::ONE, |relative| relative.rule.ratio);
-    let last = slo.impact.and_then(|impact| impact.exhaustion_if_promoted);
+    // At the rate of the window, not at that of a run that may have begun well.
+    let seen = slo.relative.as_ref().and_then(|relative| slo.objective.burn(relative.long.canary.counts));
+    let last = seen.and_then(|burn| slo.objective.exhaustion(slo.remaining, burn));
     let promoted = last.map_or(String::new(), |left| {
-        format!("; promoted, it would spend what is left in {}", in_words(left))
+        format!("; promoted, it would spend what is left in {}", in_words(left.value()))
     });
     let text = format!(
         "{}: the canary burns the error budget {} times too fast, more than {times} times as fast as the baseline \
@@ -329,7 +352,7 @@ pub(super) fn waits(slo: &BudgetAssessment) -> Option<Reason> {
     if slo.classification == Classification::Pass {
         return None;
     }
-    if matches!(slo.burning, None | Some(Burning::Unknown)) {
+    if slo.is_unknown() {
         let text = format!("{name}: too little is known of the burn rate: {}", slo.unknown());
         return Some(reason(Code::BurnRateUnknown, slo, text));
     }
@@ -351,7 +374,7 @@ impl BudgetAssessment {
         let open: Vec<&str> = self
             .rules
             .iter()
-            .filter(|rule| rule.state.canary == State::Firing)
+            .filter(|rule| rule.is_open(Arm::Canary))
             .map(|rule| rule.rule.name.as_str())
             .collect();
         let relative = self.relative.as_ref().map(|relative| (relative.excess, relative.rule.ratio));
@@ -372,7 +395,7 @@ impl BudgetAssessment {
 
     /// Why nothing is said.
     pub(super) fn unknown(&self) -> String {
-        let Some(relative) = &self.relative else { return "nothing was seen yet".into() };
+        let Some(relative) = &self.relative else { return "fewer than two intervals were seen yet".into() };
         let of = |arm: Arm| {
             let long = relative.long[arm];
             format!("{arm} {} requests, {:.0} % observed", long.counts.total(), 100.0 * long.coverage)
@@ -385,7 +408,7 @@ fn reason(code: Code, slo: &BudgetAssessment, text: String) -> Reason {
     Reason { code, metric: Some(slo.slo.clone()), text }
 }
 
-pub(super) fn rate(burn: Option<f64>) -> String {
+fn rate(burn: Option<f64>) -> String {
     burn.map_or("any number of".into(), rate_of)
 }
 
@@ -429,7 +452,7 @@ impl Replay {
             })?,
         };
         let mut canary = Canary::new(slo.design(bucket)?)?;
-        let (mut least, mut most) = (buckets(&least, bucket)?, buckets(&most, bucket)?);
+        let (mut least, mut most) = (bucketed(&least, bucket)?, bucketed(&most, bucket)?);
         if let Some(slices) = slo.slices {
             for seen in least.values_mut().chain(most.values_mut()) {
                 *seen = seen.map(|seen| slo::slice(seen, slices.good));
@@ -519,7 +542,7 @@ fn total(buckets: &BTreeMap<Timestamp, Arms<Counts>>) -> Result<Arms<Counts>, Er
 }
 
 /// The sums of the intervals that end in each bucket.
-fn buckets(
+fn bucketed(
     intervals: &Intervals<Counts>,
     bucket: Duration,
 ) -> Result<BTreeMap<Timestamp, Arms<Counts>>, Error> {

@@ -197,6 +197,11 @@ pub struct MetricTelemetry {
 }
 
 impl MetricTelemetry {
+    /// Whether selectors found it, and it was not given in code.
+    pub(super) fn is_selected(&self) -> bool {
+        !self.matched.is_empty()
+    }
+
     fn given(observed: Observed) -> MetricTelemetry {
         MetricTelemetry {
             observed: Ok(observed),

@@ -93,7 +93,7 @@ pub(super) fn runs(telemetry: &MetricTelemetry) -> Result<&Observed, Missing> {
             "{intervals} intervals of time cannot be compared with another time: give all runs as one, `Intervals::whole`"
         ));
     }
-    if !telemetry.matched.is_empty() {
+    if telemetry.is_selected() {
         return refuse(
             "series that another policy selected cannot be compared with another time: give runs in code",
         );

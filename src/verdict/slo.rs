@@ -260,11 +260,12 @@ fn check_source(policy: &Policy, slo: &SloPolicy, path: &str, problems: &mut Pro
     let (bad, total) = (selector("bad", &slo.bad), selector("total", &slo.total));
     let value = selector("value", &slo.value);
     let given = (slo.bad.is_some(), slo.total.is_some(), slo.value.is_some(), slo.slower_than);
+    let is_one = |threshold: f64| threshold > 0.0 && threshold.is_finite();
     match given {
         // Given in code.
-        (false, false, false, _) => Some(Source::InCode),
+        (false, false, false, threshold) if threshold.is_none_or(is_one) => Some(Source::InCode),
         (true, true, false, None) => Some(Source::Counts { bad: bad?, total: total? }),
-        (false, false, true, Some(threshold)) if threshold > 0.0 && threshold.is_finite() => {
+        (false, false, true, Some(threshold)) if is_one(threshold) => {
             Some(Source::Histogram { buckets: value? })
         }
         _ => {

@@ -7,11 +7,11 @@ use crate::{
     arm::Arm,
     cohort::{Asked, Status},
     evidence::{Effect, Margin, Measure},
-    slo::{Burning, State},
+    slo::{Burning, Fraction, State},
     telemetry::Quality,
     time::span,
     verdict::{
-        budget::{BudgetAssessment, rate},
+        budget::BudgetAssessment,
         cohorts::CohortAssessment,
         policy::{BaselineKind, Unit},
         report::{Assessment, Classification, Report},
@@ -307,19 +307,22 @@ fn budget_lines(slo: &BudgetAssessment) -> Vec<String> {
         Some(Burning::Nobody) => "nobody burns the error budget".into(),
     };
     let objective = &slo.objective;
-    let target = format!("{} over {}", percent(objective.target().value()), span::format(objective.period()));
+    // Of a window without traffic nothing is known.
+    let rate = |burn: Option<f64>| burn.map_or("?".to_string(), trimmed);
+    // All of its digits: five nines are not 100 %.
+    let target = objective.target().times(Fraction::whole(100));
+    let target = format!("{target} % over {}", span::format(objective.period()));
     say(format!("{target}: {burning} ({})", slo.classification));
     if let (Some(arms), Some(interval)) = (&slo.arms, &slo.interval) {
         for arm in [Arm::Baseline, Arm::Canary] {
-            let side = |limit: Option<f64>| limit.map_or("?".to_string(), trimmed);
             let seen = arms[arm].counts;
             say(format!(
                 "{arm} {} bad of {}, burn rate {} [{}, {}]",
                 seen.bad(),
                 seen.total(),
                 rate(arms[arm].burn),
-                side(interval[arm].low),
-                side(interval[arm].high)
+                rate(interval[arm].low),
+                rate(interval[arm].high)
             ));
         }
     }
@@ -327,7 +330,8 @@ fn budget_lines(slo: &BudgetAssessment) -> Vec<String> {
         let state = match (rule.state.canary, rule.open_since.canary) {
             (State::Firing, Some(since)) => format!("firing since {since}"),
             (State::Firing, None) => "firing".into(),
-            (State::Ok, _) => "ok".into(),
+            (State::Ok, Some(since)) => format!("above again after a pause, open since {since}"),
+            (State::Ok, None) => "ok".into(),
             (State::Unknown, _) => {
                 format!("unknown ({:.0} % of its long window observed)", 100.0 * rule.long.canary.coverage)
             }
@@ -359,7 +363,7 @@ fn budget_lines(slo: &BudgetAssessment) -> Vec<String> {
     if let Some(impact) = &slo.impact {
         let lasts = |seconds: Option<f64>| seconds.map_or("for ever".into(), in_words);
         say(format!(
-            "the service burns at {}, of which the canary adds {}; what is left lasts {}, with the canary promoted {}",
+            "over the run the service burns at {}, of which the canary adds {}; what is left lasts {}, with the canary promoted {}",
             trimmed(impact.service),
             trimmed(impact.excess),
             lasts(impact.exhaustion),
