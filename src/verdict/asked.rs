@@ -39,6 +39,8 @@ pub(super) struct Answers {
     pub(super) beyond: Option<Arms<PValue>>,
     /// The canary's own value is beyond the limit, shown or not.
     pub(super) canary_beyond: bool,
+    /// p value of each arm being worse than the baseline's reference by more than the margin; `None` without one.
+    pub(super) unusual: Option<Arms<PValue>>,
     /// The intervals are worth so few independent ones that nothing is shown: the fewest at any boundary.
     pub(super) too_dependent: Option<f64>,
 }
@@ -118,6 +120,7 @@ impl Whole {
             by_limit: false,
             beyond: None,
             canary_beyond: false,
+            unusual: None,
             too_dependent,
         }
     }
@@ -549,25 +552,27 @@ impl<'a> Asked<'a> {
             by_limit: false,
             beyond: None,
             canary_beyond: false,
+            unusual: None,
             too_dependent: too_dependent.get(),
         };
         let canary = self.summaries().canary.value;
-        let limits = [(metric.limit.max, Way::High), (metric.limit.min, Way::Low)];
-        for (limit, way) in limits.into_iter().filter_map(|(limit, way)| Some((limit?, way))) {
-            let side = |sides: Sides| if way == Way::High { sides.greater } else { sides.less };
-            let beyond = self.limit_sides(limit)?.map(side);
+        let side = |sides: Sides, way: Way| if way == Way::High { sides.greater } else { sides.less };
+        let smaller = |some: Option<Arms<PValue>>, other: Arms<PValue>| match some {
+            None => other,
+            Some(some) => Arms::from_fn(|arm| some[arm].min(other[arm])),
+        };
+        for (limit, way) in metric.unusual.sides() {
+            let unusual = self.limit_sides(limit)?.map(|sides| side(sides, way));
+            answers.unusual = Some(smaller(answers.unusual, unusual));
+        }
+        for (limit, way) in metric.limit.sides() {
+            let beyond = self.limit_sides(limit)?.map(|sides| side(sides, way));
             // Only the canary beyond the limit is harm: beyond it, and worse than the baseline.
-            let harm = beyond.canary.max(side(self.told(metric, Boundary::Ratio(1.0))?.sides));
+            let harm = beyond.canary.max(side(self.told(metric, Boundary::Ratio(1.0))?.sides, way));
             if harm < answers.harm {
                 answers = Answers { harm, way, by_limit: true, ..answers };
             }
-            answers.beyond = Some(match answers.beyond {
-                None => beyond,
-                Some(other) => Arms {
-                    baseline: other.baseline.min(beyond.baseline),
-                    canary: other.canary.min(beyond.canary),
-                },
-            });
+            answers.beyond = Some(smaller(answers.beyond, beyond));
             answers.canary_beyond |=
                 canary.is_some_and(|v| if way == Way::High { v > limit } else { v < limit });
         }

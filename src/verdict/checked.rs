@@ -19,7 +19,7 @@ use crate::{
         },
         previous,
         report::Report,
-        select,
+        sections, select,
         slo::{self, Slo},
     },
 };
@@ -105,6 +105,7 @@ impl CheckedPolicy {
             );
         }
         previous::check(policy, &mut problems);
+        sections::check(policy, &mut problems);
         let mut names = BTreeSet::new();
         let mut metrics = Vec::new();
         for (i, metric) in policy.metrics.iter().enumerate() {
@@ -135,7 +136,13 @@ pub(super) struct Metric {
     pub(super) direction: Direction,
     pub(super) margin: Margin,
     pub(super) limit: Limit,
+    /// Where the arm is worse than the baseline's reference by more than the margin.
+    pub(super) unusual: Limit,
     pub(super) role: Role,
+    /// How long its intervals are.
+    pub(super) interval: Duration,
+    /// What each arm is to have seen before the metric can pass.
+    pub(super) min_sample: u64,
     /// Its part of alpha.
     pub(super) weight: Weight,
     pub(super) critical: bool,
@@ -230,7 +237,14 @@ fn check_metric(
         check_margin(metric, path, problems)
     };
     let limit = check_limit(metric, path, problems);
+    let unusual = check_reference(metric, margin, path, problems);
     let weight = check_weight(metric, path, problems);
+    if let Some(interval) = metric.interval {
+        sections::interval(interval, &format!("{path}.interval"), problems);
+    }
+    if let Some(each) = &metric.each {
+        each.check(&format!("{path}.each"), problems);
+    }
     Some(Metric {
         name: metric.name.clone(),
         reading: Reading { source: source?, born_at_zero: metric.born_at_zero },
@@ -238,7 +252,10 @@ fn check_metric(
         direction: metric.direction,
         margin,
         limit,
+        unusual,
         role: metric.role,
+        interval: metric.interval.unwrap_or(policy.interval),
+        min_sample: metric.min_sample.unwrap_or(0),
         weight,
         critical: metric.critical,
         proportional: metric.assume == Some(Assume::Proportional),
@@ -463,6 +480,22 @@ fn check_limit(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> Li
         problems.require(metric.direction != contrary, path, "on the side that is better");
     }
     limit
+}
+
+/// Where an arm is worse than the baseline's reference by more than the margin.
+fn check_reference(metric: &MetricPolicy, margin: Margin, path: &str, problems: &mut Problems) -> Limit {
+    let Some(usual) = metric.reference else { return Limit::default() };
+    let path = format!("{path}.reference");
+    let of_a_rate = is_share(metric) || metric.kind == Kind::Events;
+    problems.require(of_a_rate, &path, "only of a share or a rate");
+    let most = if is_share(metric) { 1.0 } else { f64::INFINITY };
+    problems.require(usual >= 0.0 && usual < most, path, format!("{usual} is not in [0, {most})"));
+    let apart = (usual * margin.relative.unwrap_or(0.0)).max(margin.absolute.unwrap_or(0.0));
+    let (above, below) = (usual + apart, usual - apart);
+    Limit {
+        max: (metric.direction != Direction::LowerIsWorse && above > 0.0 && above < most).then_some(above),
+        min: (metric.direction != Direction::HigherIsWorse && below > 0.0).then_some(below),
+    }
 }
 
 fn check_weight(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> Weight {

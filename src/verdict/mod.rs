@@ -33,6 +33,7 @@ mod observed;
 mod policy;
 mod previous;
 mod report;
+mod sections;
 mod select;
 mod slo;
 mod table;
@@ -47,5 +48,8 @@ pub use policy::{
 };
 pub use report::{
     Assessment, Classification, Code, Incident, More, Needed, Reason, Report, Summary, Verdict, Way,
+};
+pub use sections::{
+    CommonCausePolicy, DecisionPolicy, Each, OnFault, OnInconclusive, ScorePolicy, Step, TelemetryPolicy,
 };
 pub use slo::{OnTicket, Slices, SloPolicy};

@@ -8,7 +8,13 @@ use crate::{
     error::{Error, ErrorKind, PolicyErrors},
     evidence::{Direction, Independence, Margin},
     time::span,
-    verdict::{checked::CheckedPolicy, cohorts::CohortPolicy, slo::SloPolicy},
+    verdict::{
+        checked::CheckedPolicy,
+        cohorts::CohortPolicy,
+        report::Way,
+        sections::{CommonCausePolicy, DecisionPolicy, Each, Step, TelemetryPolicy},
+        slo::SloPolicy,
+    },
 };
 
 /// The only version there is.
@@ -54,6 +60,12 @@ pub struct Policy {
     /// How long after the canary's beginning an answer is due; from then on what is undecided is `Inconclusive`.
     #[serde(default, with = "span::option", skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
+    /// How long the intervals are in which a monitor is given telemetry. Default 10 s; a metric may have another.
+    #[serde(default = "ten_seconds", with = "span")]
+    pub interval: Duration,
+    /// How telemetry arrives.
+    #[serde(default)]
+    pub telemetry: TelemetryPolicy,
     /// The metrics. The required ones must all be shown safe for a promotion.
     pub metrics: Vec<MetricPolicy>,
     /// The objectives whose error budgets the canary must not burn. Default none.
@@ -62,6 +74,19 @@ pub struct Policy {
     /// Whether the canary's users are to be like all others. Default: not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cohorts: Option<CohortPolicy>,
+    /// What harm to both arms does.
+    #[serde(default)]
+    pub common_cause: CommonCausePolicy,
+    /// What decides, and when.
+    #[serde(default)]
+    pub decision: DecisionPolicy,
+    /// The steps of the rollout, each with a larger share of the traffic. Default: none, the share is what is seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
 }
 
 fn default_alpha() -> f64 {
@@ -229,6 +254,13 @@ pub struct Limit {
     pub min: Option<f64>,
 }
 
+impl Limit {
+    /// Each bound with the way that lies beyond it.
+    pub(super) fn sides(self) -> impl Iterator<Item = (f64, Way)> {
+        self.max.map(|max| (max, Way::High)).into_iter().chain(self.min.map(|min| (min, Way::Low)))
+    }
+}
+
 /// What a metric may do to the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -324,6 +356,23 @@ pub struct MetricPolicy {
     /// What is never acceptable: of a share or a rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
+    /// The share or rate that the baseline usually has. Both arms worse than it by more than the margin, with no difference shown between
+    /// them, are a common cause. Default: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<f64>,
+    /// So many requests, values, or so much exposure each arm is to have seen before the metric can pass. Harm needs no such number: its
+    /// tests know how little they have. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_sample: Option<u64>,
+    /// One assessment for each value of a label, which share the metric's part of alpha. Default: one for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<Each>,
+    /// How long its intervals are, where they are not the policy's: a business metric may need minutes.
+    #[serde(default, with = "span::option", skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Duration>,
+    /// The group of the score that it belongs to. Default: one of all that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// What it may do to the verdict. Default `required`.
     #[serde(default)]
     pub role: Role,
