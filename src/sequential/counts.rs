@@ -24,7 +24,7 @@ use crate::special::sum::ln_sum_exp;
 use crate::telemetry::{Counts, Events};
 
 /// Exposures whose quotients and products a float holds.
-const EXPOSURES: core::ops::RangeInclusive<f64> = 1e-100..=1e100;
+pub(super) const EXPOSURES: core::ops::RangeInclusive<f64> = 1e-100..=1e100;
 
 /// What evidence is to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -15,6 +15,7 @@
 //! | [`RateProcess`], [`RateInterval`] | what is the ratio of two rates, events being independent? | Lindon and Malek 2022 |
 //! | [`DifferenceProcess`] | is the difference of two shares or rates beyond a margin? | Turner, Ly and Gruenwald 2024 |
 //! | [`OddsProcess`] | is the odds ratio beyond one? | Fisher 1935; Ville 1939 |
+//! | [`LimitProcess`] | is one arm's share of bad ones, or its rate of events, beyond a constant? | Wald 1945; Ville 1939 |
 //! | [`SignFlip`] | do blocks of intervals lean to one side, whatever is clustered within them? | de la Pena 1999; Ramdas and others 2022 |
 //! | [`HistogramProcess`] | is the canary's latency, in buckets, harmful, or safe, though requests depend on each other? | the next two rows, and `SignFlip` |
 //! | [`BucketRankProcess`] | are values in buckets larger, or smaller, one at a time or an interval at once? | Mann and Whitney 1947, as bets on each value |
@@ -33,6 +34,7 @@ mod combine;
 mod counts;
 mod difference;
 mod flip;
+mod limit;
 mod mean;
 pub mod mixture;
 mod odds;
@@ -51,6 +53,7 @@ pub use combine::{Member, closed_testing, e_benjamini_hochberg, weighted_mean};
 pub use counts::{BetsOn, Claim, CountDesign, CountProcess, Speaker};
 pub use difference::{Beyond, DifferenceDesign, DifferenceProcess};
 pub use flip::{Contribution, FlipDesign, FlipScale, SignFlip};
+pub use limit::{LimitDesign, LimitOf, LimitProcess};
 pub use mean::{MeanDesign, MeanProcess};
 pub use odds::OddsProcess;
 pub use process::Process;
