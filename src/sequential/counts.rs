@@ -350,7 +350,7 @@ impl Edge {
 }
 
 /// A margin in the metric's own unit or relative to it, and one direction.
-pub(super) fn check(margin: Margin, direction: Direction) -> Result<(), Error> {
+pub(in crate::sequential) fn check(margin: Margin, direction: Direction) -> Result<(), Error> {
     if margin.superiority.is_some() {
         return Err(Error::value("a probability of superiority is asked of values, not here").at("margin"));
     }

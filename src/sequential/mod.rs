@@ -18,6 +18,7 @@
 //! | [`LimitProcess`] | is one arm's share of bad ones, or its rate of events, beyond a constant? | Wald 1945; Ville 1939 |
 //! | [`SignFlip`] | do blocks of intervals lean to one side, whatever is clustered within them? | de la Pena 1999; Ramdas and others 2022 |
 //! | [`HistogramProcess`] | is the canary's latency, in buckets, harmful, or safe, though requests depend on each other? | the next two rows, and `SignFlip` |
+//! | [`ShiftProcess`] | are values, raw or in buckets, harmful, or safe, by a margin in their unit? | van Elteren 1960, and `SignFlip` |
 //! | [`BucketRankProcess`] | are values in buckets larger, or smaller, one at a time or an interval at once? | Mann and Whitney 1947, as bets on each value |
 //! | [`SuperiorityProcess`] | is the probability of superiority beyond a boundary? | Hoeffding 1963, section 5b; Fan, Grama and Liu 2015 |
 //! | [`RankProcess`] | are raw values larger, or smaller? | as `BucketRankProcess` |
@@ -60,7 +61,7 @@ pub use process::Process;
 pub use quantile::{QuantileDesign, QuantileSequence};
 pub use rank::{
     Bets, BucketRankDesign, BucketRankProcess, HistogramDesign, HistogramProcess, RankContribution,
-    RankDesign, RankProcess, SuperiorityDesign, SuperiorityProcess,
+    RankDesign, RankProcess, ShiftDesign, ShiftProcess, SuperiorityDesign, SuperiorityProcess,
 };
 pub use rate::{RateDesign, RateProcess};
 pub use rate_interval::RateInterval;
