@@ -252,16 +252,21 @@ pub const WIDEST: f64 = 2.0;
 /// As [`mann_whitney`].
 pub fn resolution(arms: Arms<&Histogram>) -> Result<Option<f64>, Error> {
     check(arms)?;
-    let total = arms.baseline.total() + arms.canary.total();
+    let pooled = arms.baseline.counts().iter().zip(arms.canary.counts()).map(|(b, c)| b + c);
+    Ok(width_at_median(arms.baseline.edges(), pooled))
+}
+
+/// Upper over lower edge of the bucket that holds the median; `None` where that is open or reaches to zero, or nothing was seen.
+pub(crate) fn width_at_median(edges: &[f64], counts: impl Iterator<Item = u64> + Clone) -> Option<f64> {
+    let total: u64 = counts.clone().sum();
     let mut below = 0;
-    for (k, (b, c)) in arms.baseline.counts().iter().zip(arms.canary.counts()).enumerate() {
-        below += b + c;
-        if below >= total.div_ceil(2) {
-            let edges = arms.baseline.lower(k).zip(arms.baseline.edges().get(k).copied());
-            return Ok(edges.filter(|(low, _)| *low > 0.0).map(|(low, high)| high / low));
-        }
-    }
-    Ok(None)
+    let median = counts.map(|count| {
+        below += count;
+        below
+    });
+    let k = median.take_while(|up_to| *up_to < total.div_ceil(2)).count();
+    let low = k.checked_sub(1).and_then(|below| edges.get(below))?;
+    edges.get(k).filter(|_| *low > 0.0).map(|high| high / low)
 }
 
 /// The probability of superiority with its interval, as [`rank::superiority`](super::rank::superiority) of values that are
@@ -343,14 +348,14 @@ fn empty() -> Error {
 }
 
 /// Where the values of a histogram are after a move of all of them.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Move {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Move {
     Ratio(f64),
     Difference(f64),
 }
 
 impl Move {
-    pub(super) fn new(boundary: Boundary) -> Result<Move, Error> {
+    pub(crate) fn new(boundary: Boundary) -> Result<Move, Error> {
         match boundary {
             Boundary::Ratio(r) if r > 0.0 && r.is_finite() => Ok(Move::Ratio(r)),
             Boundary::Difference(d) if d.is_finite() => Ok(Move::Difference(d)),
@@ -402,7 +407,7 @@ fn bound_sides(arms: Arms<&Histogram>, shift: Move) -> Sides {
 
 /// The pairs of a canary's and a moved baseline's bucket whose order the edges tell: the canary's values are the larger, or
 /// the smaller. `lowest` is the lower edge of the first bucket.
-pub(super) fn sure_pairs(
+pub(crate) fn sure_pairs(
     edges: &[f64],
     lowest: Option<f64>,
     shift: Move,
@@ -428,10 +433,11 @@ fn moved(arms: Arms<&Histogram>, shift: Move, spread: Spread) -> Ranked {
 
 /// What a move does to every histogram with the same edges: for each edge, the bucket in which what is now below it ended
 /// before, and the share of that bucket.
-pub(super) struct Plan(Vec<(usize, f64)>);
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plan(Vec<(usize, f64)>);
 
 impl Plan {
-    pub(super) fn new(edges: &[f64], shift: Move, spread: Spread) -> Plan {
+    pub(crate) fn new(edges: &[f64], shift: Move, spread: Spread) -> Plan {
         let lower = |k: usize| match k.checked_sub(1) {
             Some(below) => edges.get(below).copied(),
             // A first bucket without a lower edge keeps its mass at its upper edge.
@@ -459,7 +465,7 @@ impl Plan {
     }
 
     /// The mass in each bucket after the move, from that before.
-    pub(super) fn mass(&self, before: &[f64]) -> Vec<f64> {
+    pub(crate) fn mass(&self, before: &[f64]) -> Vec<f64> {
         let mut up_to = Vec::with_capacity(before.len());
         let mut sum = 0.0;
         for mass in before {
@@ -480,15 +486,15 @@ impl Plan {
 }
 
 /// The result of one pass over two arms' masses in the same buckets, which need not be whole numbers.
-pub(super) struct Ranked {
-    pub(super) theta: f64,
-    pub(super) n: Arms<f64>,
+pub(crate) struct Ranked {
+    pub(crate) theta: f64,
+    pub(crate) n: Arms<f64>,
     /// 1 - sum (t^3 - t) / (N^3 - N)
-    pub(super) tie_factor: f64,
+    pub(crate) tie_factor: f64,
 }
 
 impl Ranked {
-    pub(super) fn new(baseline: &[f64], canary: &[f64]) -> Ranked {
+    pub(crate) fn new(baseline: &[f64], canary: &[f64]) -> Ranked {
         let n = Arms { baseline: baseline.iter().sum::<f64>(), canary: canary.iter().sum::<f64>() };
         let pooled = n.baseline + n.canary;
         let (mut below, mut twice_u, mut ties) = (0.0, 0.0, 0.0);

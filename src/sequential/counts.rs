@@ -24,7 +24,7 @@ use crate::special::sum::ln_sum_exp;
 use crate::telemetry::{Counts, Events};
 
 /// Exposures whose quotients and products a float holds.
-const EXPOSURES: core::ops::RangeInclusive<f64> = 1e-100..=1e100;
+pub(super) const EXPOSURES: core::ops::RangeInclusive<f64> = 1e-100..=1e100;
 
 /// What evidence is to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -350,7 +350,7 @@ impl Edge {
 }
 
 /// A margin in the metric's own unit or relative to it, and one direction.
-pub(super) fn check(margin: Margin, direction: Direction) -> Result<(), Error> {
+pub(in crate::sequential) fn check(margin: Margin, direction: Direction) -> Result<(), Error> {
     if margin.superiority.is_some() {
         return Err(Error::value("a probability of superiority is asked of values, not here").at("margin"));
     }

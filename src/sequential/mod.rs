@@ -15,8 +15,10 @@
 //! | [`RateProcess`], [`RateInterval`] | what is the ratio of two rates, events being independent? | Lindon and Malek 2022 |
 //! | [`DifferenceProcess`] | is the difference of two shares or rates beyond a margin? | Turner, Ly and Gruenwald 2024 |
 //! | [`OddsProcess`] | is the odds ratio beyond one? | Fisher 1935; Ville 1939 |
+//! | [`LimitProcess`] | is one arm's share of bad ones, or its rate of events, beyond a constant? | Wald 1945; Ville 1939 |
 //! | [`SignFlip`] | do blocks of intervals lean to one side, whatever is clustered within them? | de la Pena 1999; Ramdas and others 2022 |
 //! | [`HistogramProcess`] | is the canary's latency, in buckets, harmful, or safe, though requests depend on each other? | the next two rows, and `SignFlip` |
+//! | [`ShiftProcess`] | are values, raw or in buckets, harmful, or safe, by a margin in their unit? | van Elteren 1960, and `SignFlip` |
 //! | [`BucketRankProcess`] | are values in buckets larger, or smaller, one at a time or an interval at once? | Mann and Whitney 1947, as bets on each value |
 //! | [`SuperiorityProcess`] | is the probability of superiority beyond a boundary? | Hoeffding 1963, section 5b; Fan, Grama and Liu 2015 |
 //! | [`RankProcess`] | are raw values larger, or smaller? | as `BucketRankProcess` |
@@ -33,6 +35,7 @@ mod combine;
 mod counts;
 mod difference;
 mod flip;
+mod limit;
 mod mean;
 pub mod mixture;
 mod odds;
@@ -51,13 +54,14 @@ pub use combine::{Member, closed_testing, e_benjamini_hochberg, weighted_mean};
 pub use counts::{BetsOn, Claim, CountDesign, CountProcess, Speaker};
 pub use difference::{Beyond, DifferenceDesign, DifferenceProcess};
 pub use flip::{Contribution, FlipDesign, FlipScale, SignFlip};
+pub use limit::{LimitDesign, LimitOf, LimitProcess};
 pub use mean::{MeanDesign, MeanProcess};
 pub use odds::OddsProcess;
 pub use process::Process;
 pub use quantile::{QuantileDesign, QuantileSequence};
 pub use rank::{
     Bets, BucketRankDesign, BucketRankProcess, HistogramDesign, HistogramProcess, RankContribution,
-    RankDesign, RankProcess, SuperiorityDesign, SuperiorityProcess,
+    RankDesign, RankProcess, ShiftDesign, ShiftProcess, SuperiorityDesign, SuperiorityProcess,
 };
 pub use rate::{RateDesign, RateProcess};
 pub use rate_interval::RateInterval;

@@ -104,7 +104,7 @@ fn take_equal(sorted: &mut &[f64], is_equal: impl Fn(f64) -> bool) -> u64 {
 /// What one merge of the arms tells. Sums of cubes are exact up to 2^42 values in all, more than a memory holds, and
 /// saturate beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::compare) struct Ranking {
+pub(crate) struct Ranking {
     pub(super) n: Arms<u64>,
     /// Twice the canary's U: 2 for each pair with the canary's value larger, 1 for each equal pair.
     pub(super) twice_u: u128,
@@ -120,7 +120,7 @@ pub(in crate::compare) struct Ranking {
 }
 
 impl Ranking {
-    pub(in crate::compare) fn of(arms: Arms<&Samples>) -> Ranking {
+    pub(crate) fn of(arms: Arms<&Samples>) -> Ranking {
         Ranking::of_pooled(&Pooled::new(arms, |v| v))
     }
 
@@ -151,7 +151,7 @@ impl Ranking {
         Ranking { n, twice_u: 0, ties: 0, all_tied: false, squared_placements: none, above: none }
     }
 
-    pub(in crate::compare) fn sizes(&self) -> Arms<u64> {
+    pub(crate) fn sizes(&self) -> Arms<u64> {
         self.n
     }
 
@@ -182,12 +182,12 @@ impl Ranking {
     }
 
     /// P(canary > baseline) + P(equal)/2 in these samples.
-    pub(in crate::compare) fn theta(&self) -> f64 {
+    pub(crate) fn theta(&self) -> f64 {
         self.twice_u as f64 / (2 * self.pairs()) as f64
     }
 
     /// `1 - sum (t^3 - t) / (N^3 - N)`: what ties leave of the variance under the null.
-    pub(in crate::compare) fn untied_share(&self) -> f64 {
+    pub(crate) fn untied_share(&self) -> f64 {
         let all = cube_less_itself(self.total());
         all.saturating_sub(self.ties) as f64 / all as f64
     }

@@ -277,7 +277,7 @@ impl Move {
 
 impl Ranking {
     /// Of the canary against the baseline moved to a ratio or a difference.
-    pub(in crate::compare) fn at(arms: Arms<&Samples>, boundary: Boundary) -> Result<Ranking, Error> {
+    pub(crate) fn at(arms: Arms<&Samples>, boundary: Boundary) -> Result<Ranking, Error> {
         Ok(match Move::to(arms.baseline, boundary)? {
             Move::Factor(ratio) => Ranking::of_pooled(&Pooled::new(arms, |v| v * ratio)),
             Move::Amount(by) => Ranking::of_pooled(&Pooled::new(arms, |v| v + by)),

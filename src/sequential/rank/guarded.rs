@@ -223,7 +223,7 @@ impl HistogramDesign {
 }
 
 /// `2 w (theta - theta0)` of the interval's own ranks, and its variance over all ways to deal its values to the arms.
-fn within(interval: Arms<&Histogram>, null: f64) -> Contribution {
+pub(super) fn within(interval: Arms<&Histogram>, null: f64) -> Contribution {
     let [baseline, canary] = [interval.baseline.total() as f64, interval.canary.total() as f64];
     let n = baseline + canary;
     let weight = canary * (baseline / n);

@@ -15,7 +15,7 @@
 //! So one grid of sizes serves a rollout from 1 to 50 %.
 //!
 //! [`RankProcess`] takes raw values, [`BucketRankProcess`] values or whole intervals in buckets, [`SuperiorityProcess`] asks about a
-//! margin on the probability of superiority.
+//! margin on the probability of superiority, [`ShiftProcess`] about one in the unit of the values or relative to them.
 //!
 //! # Whole intervals
 //! A histogram of each arm does not tell in which order the values came. All are scored by what came **before** the interval, and the
@@ -43,6 +43,7 @@
 mod bets;
 mod buckets;
 mod guarded;
+mod shift;
 mod superiority;
 mod values;
 mod wealth;
@@ -50,6 +51,7 @@ mod wealth;
 pub use bets::Bets;
 pub use buckets::{BucketRankDesign, BucketRankProcess, RankContribution};
 pub use guarded::{HistogramDesign, HistogramProcess};
+pub use shift::{ShiftDesign, ShiftProcess};
 pub use superiority::{SuperiorityDesign, SuperiorityProcess};
 pub use values::{RankDesign, RankProcess};
 

@@ -1,0 +1,244 @@
+//! Limits, shifts and trends under continuous looking: exact expectations by enumeration, other ways to compute the same, and laws.
+
+use serinus::sequential::{Beyond, LimitDesign, LimitOf, LimitProcess, Process};
+use serinus::telemetry::{Counts, Events};
+use serinus::{EValue, ErrorKind};
+use statrs::distribution::{Binomial, Discrete, Poisson};
+
+fn close(got: f64, expected: f64, tolerance: f64, what: &str) {
+    assert!((got - expected).abs() <= tolerance * expected.abs().max(1.0), "{what}: {got}, not {expected}");
+}
+
+/// The same process, written and read back, to the bit.
+fn restored<P: Process + PartialEq>(process: &P) -> P {
+    let json = serde_json::to_string(process).unwrap();
+    let read: P = serde_json::from_str(&json).unwrap();
+    assert_eq!(&read, process);
+    assert_eq!(serde_json::to_string(&read).unwrap(), json);
+    assert_eq!(read.e_value().ln().to_bits(), process.e_value().ln().to_bits());
+    read.resume(process.design()).unwrap()
+}
+
+/// The state with one text replaced, which must be there, is refused.
+fn hostile<P: Process>(process: &P, from: &str, to: &str) {
+    let json = serde_json::to_string(process).unwrap();
+    assert!(json.contains(from), "{from} in {json}");
+    let read = serde_json::from_str::<P>(&json.replacen(from, to, 1));
+    assert!(read.is_err(), "{from} -> {to}: {read:?}");
+}
+
+// ---- limits ----
+
+/// As the module's text says.
+const FACTORS: [(f64, f64); 8] =
+    [(1.1, 2.0), (1.25, 3.0), (1.5, 4.0), (2.0, 4.0), (3.0, 3.0), (4.0, 2.0), (6.0, 2.0), (10.0, 1.0)];
+
+const BOTH: [Beyond; 2] = [Beyond::Above, Beyond::Below];
+
+fn limit(limit: f64, beyond: Beyond, of_share: LimitOf) -> LimitProcess {
+    LimitProcess::new(LimitDesign { limit, beyond, of_share }).unwrap()
+}
+
+fn counts(bad: u64, total: u64) -> Counts {
+    Counts::new(bad, total).unwrap()
+}
+
+fn events(count: u64, exposure: f64) -> Events {
+    Events::new(count, exposure).unwrap()
+}
+
+fn mean_over_bets(beyond: Beyond, ratio: impl Fn(f64) -> f64) -> f64 {
+    let factor = |f: f64| if beyond == Beyond::Above { f } else { 1.0 / f };
+    let all: f64 = FACTORS.iter().map(|(_, share)| share).sum();
+    FACTORS.iter().map(|(f, share)| share / all * ratio(factor(*f))).sum()
+}
+
+#[test]
+fn a_limit_of_a_share_is_a_ratio_of_binomials() {
+    for beyond in BOTH {
+        for (at, bad, total) in
+            [(0.05, 12, 100), (0.3, 12, 100), (0.9, 99, 100), (1e-3, 0, 500), (0.5, 40, 40)]
+        {
+            let mut process = limit(at, beyond, LimitOf::Share);
+            // In two parts, which must not matter.
+            process.update(counts(bad / 2, total / 2)).unwrap();
+            process.update(counts(bad - bad / 2, total - total / 2)).unwrap();
+            let law = |p: f64| Binomial::new(p, total).unwrap().pmf(bad);
+            let ratio = |f: f64| law(at * f / (1.0 - at + at * f)) / law(at);
+            // statrs takes the logarithm of the binomial coefficient, to some 1e-12.
+            close(
+                process.e_value().value(),
+                mean_over_bets(beyond, ratio),
+                1e-10,
+                &format!("{bad} of {total} at {at}"),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_limit_of_a_rate_is_a_ratio_of_poissons() {
+    for beyond in BOTH {
+        for (at, count, exposure) in [(2.0, 12, 2.5), (0.01, 3, 50.0), (7.0, 0, 3.0)] {
+            let mut process = limit(at, beyond, LimitOf::Rate);
+            process.update_events(events(count / 2, exposure / 4.0)).unwrap();
+            process.update_events(events(0, 0.0)).unwrap();
+            process.update_events(events(count - count / 2, 0.75 * exposure)).unwrap();
+            let law = |rate: f64| Poisson::new(rate * exposure).unwrap().pmf(count);
+            close(
+                process.e_value().value(),
+                mean_over_bets(beyond, |f| law(f * at) / law(at)),
+                1e-10,
+                "rate",
+            );
+        }
+    }
+}
+
+/// Of 14 requests, over all outcomes: the chance of each given the past is the limit, or somewhere within it that depends on the past.
+#[test]
+fn the_expectation_at_the_limit_is_one_and_within_it_less() {
+    fn walk(process: LimitProcess, left: u32, chance: &dyn Fn(u64, u32) -> f64, bad: u64) -> f64 {
+        if left == 0 {
+            return process.e_value().value();
+        }
+        let p = chance(bad, left);
+        let after = |is_bad: bool| {
+            let mut next = process;
+            next.update(counts(u64::from(is_bad), 1)).unwrap();
+            walk(next, left - 1, chance, bad + u64::from(is_bad))
+        };
+        p * after(true) + (1.0 - p) * after(false)
+    }
+    for beyond in BOTH {
+        for at in [0.01, 0.2, 0.7] {
+            let start = limit(at, beyond, LimitOf::Share);
+            // Some 2^14 terms.
+            close(walk(start, 14, &|_, _| at, 0), 1.0, 1e-11, "at the limit");
+            let within = |bad: u64, left: u32| {
+                let part = if (bad + u64::from(left)).is_multiple_of(3) { 0.5 } else { 1.0 };
+                if beyond == Beyond::Above { part * at } else { 1.0 - part * (1.0 - at) }
+            };
+            let mean = walk(start, 14, &within, 0);
+            assert!(mean < 1.0, "{at}, {beyond:?}: {mean}");
+        }
+    }
+}
+
+/// Independent requests of different chances in one interval: only their mean must be within the limit.
+#[test]
+fn the_mean_chance_of_an_interval_is_enough() {
+    for beyond in BOTH {
+        let chances = [0.0, 0.4, 0.1, 0.3];
+        let mut mean = 0.0;
+        for outcome in 0..1_u32 << chances.len() {
+            let bad = |i: usize| outcome >> i & 1 == 1;
+            let p: f64 = chances.iter().enumerate().map(|(i, p)| if bad(i) { *p } else { 1.0 - p }).product();
+            let mut process = limit(0.2, beyond, LimitOf::Share);
+            process.update(counts(u64::from(outcome.count_ones()), 4)).unwrap();
+            mean += p * process.e_value().value();
+        }
+        assert!(mean < 1.0, "{mean}");
+    }
+}
+
+#[test]
+fn a_limit_is_saved_and_hostile_states_are_refused() {
+    let mut share = limit(0.1, Beyond::Above, LimitOf::Share);
+    let mut rate = limit(0.1, Beyond::Below, LimitOf::Rate);
+    for i in 0..20 {
+        share.update(counts(i % 7, 30)).unwrap();
+        rate.update_events(events(i % 3, 30.1)).unwrap();
+        (share, rate) = (restored(&share), restored(&rate));
+    }
+    let other = LimitDesign { limit: 0.2, ..*share.design() };
+    assert_eq!(share.resume(&other).unwrap_err().kind(), ErrorKind::State);
+    for (from, to) in [
+        ("\"schema\":1", "\"schema\":2"),
+        ("\"600.0\"", "\"600.5\""),
+        ("\"600.0\"", "\"5.0\""),
+        ("\"600.0\"", "\"-600.0\""),
+        ("\"600.0\"", "\"NaN\""),
+        ("\"600.0\"", "\"1e16\""),
+        ("\"bad\":57", "\"bad\":400"),
+        ("\"limit\":\"0.1\"", "\"limit\":\"1.0\""),
+        ("\"bad\"", "\"worse\":1,\"bad\""),
+        ("\"share\"", "\"rate\",\"x\":1"),
+    ] {
+        hostile(&share, from, to);
+    }
+    let json = serde_json::to_value(rate).unwrap();
+    for largest in ["-1.0", "inf", "0.0"] {
+        let mut changed = json.clone();
+        changed["largest"] = largest.into();
+        assert!(serde_json::from_value::<LimitProcess>(changed).is_err(), "{largest}");
+    }
+    for exposure in ["0.0", "inf", "1e101", "1e-101"] {
+        let mut changed = json.clone();
+        changed["exposure"] = exposure.into();
+        assert!(serde_json::from_value::<LimitProcess>(changed).is_err(), "{exposure}");
+    }
+}
+
+#[test]
+fn a_limit_refuses_what_it_cannot_count_and_stays_as_it_was() {
+    for (at, of_share) in [
+        (0.0, LimitOf::Share),
+        (1.0, LimitOf::Share),
+        (-0.1, LimitOf::Share),
+        (f64::NAN, LimitOf::Share),
+        (0.0, LimitOf::Rate),
+        (f64::INFINITY, LimitOf::Rate),
+        (1e-101, LimitOf::Rate),
+        (f64::NAN, LimitOf::Rate),
+    ] {
+        let error =
+            LimitProcess::new(LimitDesign { limit: at, beyond: Beyond::Above, of_share }).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (ErrorKind::Value, Some("limit")));
+    }
+    let most = 1 << 53;
+    let mut share = limit(f64::MIN_POSITIVE, Beyond::Above, LimitOf::Share);
+    share.update(counts(most - 1, most)).unwrap();
+    let before = share;
+    assert!(share.update(counts(0, 1)).is_err() && share.update_events(events(1, 1.0)).is_err());
+    assert_eq!(share, before);
+    assert!(share.e_value().ln().is_finite() && share.p_value().rejects(1e-300));
+
+    let mut rate = limit(1e100, Beyond::Below, LimitOf::Rate);
+    rate.update_events(events(0, 1e100)).unwrap();
+    let before = rate;
+    for (count, exposure) in [(0, 1e90), (0, 1e-101), (1, f64::MAX), (0, f64::MIN_POSITIVE)] {
+        // The first is within the range, and the sum beyond it.
+        assert_eq!(rate.update_events(events(count, exposure)).unwrap_err().path(), Some("exposure"));
+        assert_eq!(rate, before);
+    }
+    assert!(rate.update(counts(0, 1)).is_err());
+    let e: EValue = rate.e_value();
+    assert!(e.ln() > 1e199 && e.ln().is_finite());
+}
+
+#[test]
+fn rates_scale_by_powers_of_two() {
+    for power in [-40, -3, 17, 40] {
+        let scale = 2_f64.powi(power);
+        let (mut one, mut other) =
+            (limit(0.3, Beyond::Above, LimitOf::Rate), limit(0.3 / scale, Beyond::Above, LimitOf::Rate));
+        for i in 0..50 {
+            one.update_events(events(i % 4, 3.7)).unwrap();
+            other.update_events(events(i % 4, 3.7 * scale)).unwrap();
+        }
+        assert_eq!(one.e_value().ln().to_bits(), other.e_value().ln().to_bits());
+    }
+}
+
+#[test]
+fn all_bad_is_beyond_any_limit_soon() {
+    for at in [1e-9, 0.01, 0.5] {
+        let mut process = limit(at, Beyond::Above, LimitOf::Share);
+        process.update(counts(20, 20)).unwrap();
+        assert!(process.p_value().rejects(0.01), "{at}");
+        let mut below = limit(1.0 - at, Beyond::Below, LimitOf::Share);
+        below.update(counts(0, 20)).unwrap();
+        assert!(below.p_value().rejects(0.01), "{at}");
+    }
+}
