@@ -1,9 +1,16 @@
 //! Limits, shifts and trends under continuous looking: exact expectations by enumeration, other ways to compute the same, and laws.
 
-use serinus::sequential::{Beyond, LimitDesign, LimitOf, LimitProcess, Process};
-use serinus::telemetry::{Counts, Events};
-use serinus::{EValue, ErrorKind};
+use serinus::sequential::{
+    Beyond, Claim, Contribution, FlipDesign, LimitDesign, LimitOf, LimitProcess, Process, ShiftDesign,
+    ShiftProcess, SignFlip, TrendDesign, TrendProcess,
+};
+use serinus::synth::Random;
+use serinus::telemetry::import::prometheus;
+use serinus::telemetry::{Counts, Events, Histogram, Samples, SeriesSet};
+use serinus::verdict::{Observed, Policy};
+use serinus::{Arms, Direction, EValue, ErrorKind, Margin, Timestamp, compare::series::align};
 use statrs::distribution::{Binomial, Discrete, Poisson};
+use std::time::Duration;
 
 fn close(got: f64, expected: f64, tolerance: f64, what: &str) {
     assert!((got - expected).abs() <= tolerance * expected.abs().max(1.0), "{what}: {got}, not {expected}");
@@ -240,5 +247,230 @@ fn all_bad_is_beyond_any_limit_soon() {
         let mut below = limit(1.0 - at, Beyond::Below, LimitOf::Share);
         below.update(counts(0, 20)).unwrap();
         assert!(below.p_value().rejects(0.01), "{at}");
+    }
+}
+
+// ---- shifts ----
+
+fn shift(claim: Claim, direction: Direction, margin: Margin) -> ShiftProcess {
+    ShiftProcess::new(ShiftDesign { claim, direction, margin }).unwrap()
+}
+
+fn samples(values: Vec<f64>) -> Samples {
+    Samples::new(values).unwrap()
+}
+
+/// Lognormal with ties: to three digits.
+fn latencies(count: u64, median: f64, random: &mut Random) -> Vec<f64> {
+    (0..count).map(|_| (1000.0 * median * random.normal().exp()).round() / 1000.0).collect()
+}
+
+fn evidence(blocks: &[SignFlip]) -> f64 {
+    blocks.iter().map(|blocks| blocks.e_value().ln()).fold(f64::INFINITY, f64::min)
+}
+
+/// What an interval says, from all its pairs and all groups of equal values.
+fn by_pairs(baseline: &[f64], canary: &[f64], null: f64) -> Contribution {
+    let wins: f64 = canary
+        .iter()
+        .flat_map(|x| {
+            baseline.iter().map(move |y| {
+                if x > y {
+                    1.0
+                } else if x == y {
+                    0.5
+                } else {
+                    0.0
+                }
+            })
+        })
+        .sum();
+    let [b, c] = [baseline.len() as f64, canary.len() as f64];
+    let (n, w) = (b + c, b * c / (b + c));
+    let pooled: Vec<f64> = baseline.iter().chain(canary).copied().collect();
+    // The variance of the canary's rank sum without replacement, n_c n_b/n of the variance of the ranks; d is its excess twice over n.
+    let rank = |v: &f64| {
+        pooled
+            .iter()
+            .map(|u| {
+                if u < v {
+                    1.0
+                } else if u == v {
+                    0.5
+                } else {
+                    0.0
+                }
+            })
+            .sum::<f64>()
+            + 0.5
+    };
+    let ranks: Vec<f64> = pooled.iter().map(rank).collect();
+    let mean = ranks.iter().sum::<f64>() / n;
+    let spread = ranks.iter().map(|r| (r - mean) * (r - mean)).sum::<f64>() / (n - 1.0);
+    let variance = 4.0 * w * spread / (n * n);
+    Contribution { excess: 2.0 * w * (wins / (b * c) - null), variance, own: variance }
+}
+
+#[test]
+fn a_shift_of_samples_is_that_of_all_pairs() {
+    let mut random = Random::new(7);
+    let margin = Margin { relative: Some(0.125), absolute: Some(0.25), superiority: Some(0.05) };
+    for (claim, direction, above, worse) in [
+        (Claim::Harm, Direction::HigherIsWorse, true, 1.0),
+        (Claim::Safety, Direction::HigherIsWorse, false, 1.0),
+        (Claim::Harm, Direction::LowerIsWorse, false, -1.0),
+        (Claim::Safety, Direction::LowerIsWorse, true, -1.0),
+    ] {
+        let mut process = shift(claim, direction, margin);
+        let mut oracle = vec![SignFlip::new(FlipDesign::RANKS).unwrap(); 3];
+        for _ in 0..40 {
+            let sizes = [random.poisson(20.0) + 1, random.poisson(5.0) + 1];
+            let [baseline, canary] =
+                [latencies(sizes[0], 1.0, &mut random), latencies(sizes[1], 1.2, &mut random)];
+            let moved = |by: &dyn Fn(f64) -> f64| baseline.iter().map(|v| by(*v)).collect::<Vec<f64>>();
+            let said = [
+                by_pairs(&moved(&|v| v * (1.0 + worse * 0.125)), &canary, 0.5),
+                by_pairs(&moved(&|v| v + worse * 0.25), &canary, 0.5),
+                by_pairs(&baseline, &canary, 0.5 + worse * 0.05),
+            ];
+            for (blocks, said) in oracle.iter_mut().zip(said) {
+                let excess = if above { said.excess } else { -said.excess };
+                blocks.update(Contribution { excess, ..said }).unwrap();
+            }
+            let (baseline, canary) = (samples(baseline), samples(canary));
+            process.update_values(Arms { baseline: &baseline, canary: &canary }).unwrap();
+            let expected = match claim {
+                Claim::Harm => evidence(&oracle),
+                Claim::Safety => {
+                    (oracle.iter().map(|blocks| blocks.e_value().value()).sum::<f64>() / 3.0).ln()
+                }
+            };
+            close(process.e_value().ln(), expected, 1e-10, "all pairs");
+        }
+    }
+}
+
+const EDGES: [f64; 9] = [0.1, 0.14, 0.2, 0.25, 0.4, 0.6, 1.0, 1.5, 2.5];
+
+fn histogram(edges: &[f64], values: &[f64]) -> Histogram {
+    let mut counts = vec![0; edges.len() + 1];
+    for value in values {
+        counts[edges.partition_point(|edge| edge < value)] += 1;
+    }
+    Histogram::new(edges.to_vec(), counts).unwrap()
+}
+
+/// The same, each pair of buckets by itself: of a moved bucket of the baseline some part is below a bucket of the canary's, and some within.
+fn by_buckets(arms: Arms<&Histogram>, back: impl Fn(f64) -> f64, in_log: bool) -> Contribution {
+    let edges = arms.baseline.edges();
+    let bounds = |k: usize| {
+        let low = if k == 0 { 0.0 } else { edges[k - 1] };
+        (low, edges.get(k).copied().unwrap_or(f64::INFINITY))
+    };
+    let part_below = |bucket: usize, edge: f64| {
+        let ((low, high), edge) = (bounds(bucket), back(edge));
+        let part = if high == f64::INFINITY {
+            0.0 // the open bucket's values stay in it
+        } else if in_log && low > 0.0 {
+            (edge / low).ln() / (high / low).ln()
+        } else {
+            (edge - low) / (high - low)
+        };
+        if part.is_nan() { 0.0 } else { part.clamp(0.0, 1.0) }
+    };
+    let n = arms.map(|arm| arm.total() as f64);
+    let (mut wins, mut mass) = (0.0, vec![0.0; edges.len() + 1]);
+    for (c, canary) in arms.canary.counts().iter().enumerate() {
+        for (b, baseline) in arms.baseline.counts().iter().enumerate() {
+            let (low, high) = bounds(c);
+            let below = if c == 0 { 0.0 } else { part_below(b, low) };
+            let up_to = if high == f64::INFINITY { 1.0 } else { part_below(b, high) };
+            wins += (*canary * *baseline) as f64 * (below + (up_to - below) / 2.0);
+            mass[c] += *baseline as f64 * (up_to - below);
+        }
+    }
+    let all = n.baseline + n.canary;
+    let cubes: f64 =
+        mass.iter().zip(arms.canary.counts()).map(|(b, c)| ((b + *c as f64) / all).powi(3)).sum();
+    let w = n.baseline * n.canary / all;
+    let variance = w * (1.0 - cubes) / 3.0 * all / (all - 1.0);
+    Contribution { excess: 2.0 * w * (wins / (n.baseline * n.canary) - 0.5), variance, own: variance }
+}
+
+#[test]
+fn a_shift_of_buckets_is_that_of_all_pairs_of_buckets() {
+    let mut random = Random::new(8);
+    let margin = Margin { relative: Some(0.125), absolute: Some(0.03), superiority: None };
+    for (claim, sign) in [(Claim::Harm, 1.0), (Claim::Safety, -1.0)] {
+        let mut process = shift(claim, Direction::HigherIsWorse, margin);
+        let mut oracle = vec![SignFlip::new(FlipDesign::RANKS).unwrap(); 4];
+        for i in 0..40 {
+            let sizes = [random.poisson(200.0) + 1, random.poisson(40.0) + 1];
+            let arms = Arms {
+                baseline: histogram(&EDGES, &latencies(sizes[0], 0.3, &mut random)),
+                canary: histogram(&EDGES, &latencies(sizes[1], 0.36, &mut random)),
+            };
+            let arms = arms.as_ref();
+            for (k, blocks) in oracle.iter_mut().enumerate() {
+                let back = |edge: f64| if k < 2 { edge / 1.125 } else { edge - 0.03 };
+                let said = by_buckets(arms, back, k % 2 == 0);
+                blocks.update(Contribution { excess: sign * said.excess, ..said }).unwrap();
+            }
+            process.update_buckets(arms).unwrap();
+            let [relative, absolute] = [evidence(&oracle[..2]), evidence(&oracle[2..])];
+            let expected = match claim {
+                Claim::Harm => relative.min(absolute),
+                Claim::Safety => ((relative.exp() + absolute.exp()) / 2.0).ln(),
+            };
+            close(process.e_value().ln(), expected, 1e-10, &format!("interval {i}"));
+        }
+    }
+}
+
+// ---- trends ----
+
+fn trend(claim: Claim, direction: Direction, margin: Margin) -> TrendProcess {
+    TrendProcess::new(TrendDesign { claim, direction, margin, window: Duration::ZERO }).unwrap()
+}
+
+fn at(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}
+
+/// A real leak of 2,048 bytes a request, 86 instants a second apart after the warm-up, against a megabyte a minute; and two canaries that do not
+/// leak.
+#[test]
+fn a_real_leak_is_found_and_no_other() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets");
+    let policy = std::fs::read_to_string(format!("{folder}/policy.yaml")).unwrap();
+    let policy = Policy::from_yaml(&policy).unwrap().check().unwrap();
+    for (scenario, leaks) in [("mem_leak", true), ("aa_steady", false), ("aa_split5", false)] {
+        let mut export = SeriesSet::default();
+        for file in std::fs::read_dir(format!("{folder}/{scenario}")).unwrap() {
+            export.merge(prometheus::read(std::fs::read(file.unwrap().path()).unwrap().as_slice()).unwrap());
+        }
+        let telemetry = policy.select(&export);
+        let Ok(Observed::Series { arms, .. }) = &telemetry.metric("memory").unwrap().observed else {
+            panic!("{scenario} has no series of memory")
+        };
+        let pairs = align(arms.as_ref()).unwrap();
+        let both = [Claim::Harm, Claim::Safety].map(|claim| {
+            let mut process = trend(claim, Direction::HigherIsWorse, Margin::absolute(1e6));
+            for (i, at) in pairs.at().iter().enumerate() {
+                process.update(*at, pairs.arms().map(|values| values[i])).unwrap();
+            }
+            restored(&process).e_value().value()
+        });
+        println!(
+            "{scenario}: {} instants, e of harm {:.3e}, of safety {:.3e}",
+            pairs.len(),
+            both[0],
+            both[1]
+        );
+        if leaks {
+            assert!(both[0] >= 500.0 && both[1] < 1.0, "{scenario}: {both:?}");
+        } else {
+            assert!(both[0] < 20.0 && both[0] < both[1], "{scenario}: {both:?}");
+        }
     }
 }

@@ -23,6 +23,7 @@
 //! | [`SuperiorityProcess`] | is the probability of superiority beyond a boundary? | Hoeffding 1963, section 5b; Fan, Grama and Liu 2015 |
 //! | [`RankProcess`] | are raw values larger, or smaller? | as `BucketRankProcess` |
 //! | [`SeriesProcess`] | does a gauge of the canary lie beyond the margin? | as `SignFlip` |
+//! | [`TrendProcess`] | does a gauge of the canary grow faster than the margin allows? | least squares a block, and `SignFlip` |
 //! | [`QuantileSequence`] | within which limits does a quantile lie, always? | Howard and Ramdas 2022 |
 //! | [`MeanProcess`], asymptotic | is a mean, or a ratio of sums, beyond the margin? | Waudby-Smith and others 2024 |
 //! | [`mixture`] | what those two stand on | Howard and others 2021 |
@@ -49,6 +50,7 @@ pub mod spending;
 mod split;
 pub mod sprt;
 mod stage;
+mod trend;
 
 pub use combine::{Member, closed_testing, e_benjamini_hochberg, weighted_mean};
 pub use counts::{BetsOn, Claim, CountDesign, CountProcess, Speaker};
@@ -68,3 +70,4 @@ pub use rate_interval::RateInterval;
 pub use series::{SeriesDesign, SeriesProcess};
 pub use split::{SplitDesign, SplitFinding, SplitProcess};
 pub use stage::{Split, Stage};
+pub use trend::{TrendDesign, TrendProcess};
