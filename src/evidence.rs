@@ -222,6 +222,28 @@ impl EValue {
     }
 }
 
+/// As `{e, ln_e}`: e is `null` where a float cannot hold it, ln_e where e is 0.
+impl Serialize for EValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ln_e = twelve_digits::round(self.ln_e);
+        let mut fields = serializer.serialize_struct("EValue", 2)?;
+        fields.serialize_field("e", &ln_e.map_or(Some(0.0), |ln_e| twelve_digits::round(libm::exp(ln_e))))?;
+        fields.serialize_field("ln_e", &ln_e)?;
+        fields.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for EValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<EValue, D::Error> {
+        #[derive(Deserialize)]
+        struct Fields {
+            ln_e: Option<f64>,
+        }
+        let ln_e = Fields::deserialize(deserializer)?.ln_e.unwrap_or(f64::NEG_INFINITY);
+        EValue::from_ln(ln_e).map_err(D::Error::custom)
+    }
+}
+
 /// A confidence interval. A side that the data cannot bound is `None`, never the most extreme value seen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[must_use]

@@ -311,11 +311,18 @@ impl Edge {
                 process.update(arms);
                 let (mean, variance) = expected(arms, process.design().null);
                 let share = if mean > 0.0 { mean / (bad.canary + bad.baseline) } else { 0.0 };
-                Contribution { excess: bad.canary - mean, variance, own: of_both(bad, share) }
+                let excess = bad.canary - mean;
+                Skewed {
+                    of: Contribution { excess, variance, own: of_both(bad, share) },
+                    skewness: 1.0 - 2.0 * share,
+                }
             }
             OnEvents::Difference(process) => {
                 process.update(arms)?;
-                of_difference(bad, sizes, process.design().null, |share| share * (1.0 - share))
+                of_difference(bad, sizes, process.design().null, |share| {
+                    let variance = share * (1.0 - share);
+                    [variance, variance * (1.0 - 2.0 * share)]
+                })
             }
         };
         self.block(contribution)
@@ -330,21 +337,21 @@ impl Edge {
                 of_ratio(count, sizes, process.design().null)
             }
             // Refused before.
-            OnEvents::Odds(_) => Contribution { excess: 0.0, variance: 0.0, own: 0.0 },
+            OnEvents::Odds(_) => return Ok(()),
             OnEvents::Difference(process) => {
                 process.update_events(arms)?;
-                of_difference(count, sizes, process.design().null, |rate| rate)
+                of_difference(count, sizes, process.design().null, |rate| [rate, rate])
             }
         };
         self.block(contribution)
     }
 
-    fn block(&mut self, contribution: Contribution) -> Result<(), Error> {
+    fn block(&mut self, Skewed { of, skewness }: Skewed) -> Result<(), Error> {
         let excess = match self.beyond {
-            Beyond::Above => contribution.excess,
-            Beyond::Below => -contribution.excess,
+            Beyond::Above => of.excess,
+            Beyond::Below => -of.excess,
         };
-        let update = |blocks: &mut SignFlip| blocks.update(Contribution { excess, ..contribution });
+        let update = |blocks: &mut SignFlip| blocks.update_skewed(Contribution { excess, ..of }, skewness);
         self.blocks.as_mut().map_or(Ok(()), update)
     }
 }
@@ -366,12 +373,19 @@ pub(in crate::sequential) fn check(margin: Margin, direction: Direction) -> Resu
     Ok(())
 }
 
+/// What an interval says, and its third cumulant over its variance if the arms are alike.
+struct Skewed {
+    of: Contribution,
+    skewness: f64,
+}
+
 /// How many more the canary has than its share of all at the null ratio: `(1 - share) x_c - share x_b`.
-fn of_ratio(bad: Arms<f64>, sizes: Arms<f64>, null: f64) -> Contribution {
+fn of_ratio(bad: Arms<f64>, sizes: Arms<f64>, null: f64) -> Skewed {
     let all = bad.canary + bad.baseline;
     let share = null * sizes.canary / (null * sizes.canary + sizes.baseline);
     let variance = all * share * (1.0 - share);
-    Contribution { excess: bad.canary - share * all, variance, own: of_both(bad, share) }
+    let of = Contribution { excess: bad.canary - share * all, variance, own: of_both(bad, share) };
+    Skewed { of, skewness: 1.0 - 2.0 * share }
 }
 
 /// The variance of `(1 - share) x_c - share x_b`, of two counts whose variances are what they are.
@@ -379,8 +393,9 @@ fn of_both(bad: Arms<f64>, share: f64) -> f64 {
     (1.0 - share) * (1.0 - share) * bad.canary + share * share * bad.baseline
 }
 
-/// `w (x_c/n_c - x_b/n_b - d)` with `w = n_c n_b/(n_c + n_b)`; alike are chances that are d apart and give as many in all.
-fn of_difference(bad: Arms<f64>, sizes: Arms<f64>, null: f64, variance: impl Fn(f64) -> f64) -> Contribution {
+/// `w (x_c/n_c - x_b/n_b - d)` with `w = n_c n_b/(n_c + n_b)`; alike are chances that are d apart and give as many in all. `cumulants` are the
+/// second and the third of a request.
+fn of_difference(bad: Arms<f64>, sizes: Arms<f64>, null: f64, cumulants: impl Fn(f64) -> [f64; 2]) -> Skewed {
     let all = sizes.canary + sizes.baseline;
     let weight = sizes.canary * (sizes.baseline / all);
     let pooled = (bad.canary + bad.baseline) / all;
@@ -389,12 +404,17 @@ fn of_difference(bad: Arms<f64>, sizes: Arms<f64>, null: f64, variance: impl Fn(
         canary: pooled + null * (sizes.baseline / all),
     };
     let seen = Arms { baseline: bad.baseline / sizes.baseline, canary: bad.canary / sizes.canary };
+    let of = |chance: f64, size: f64| cumulants(chance.max(0.0)).map(|cumulant| cumulant / size);
     let spread = |chances: Arms<f64>| {
-        let of = |chance: f64, size: f64| variance(chance.max(0.0)).max(0.0) / size;
-        weight * weight * (of(chances.canary, sizes.canary) + of(chances.baseline, sizes.baseline))
+        let ([canary, _], [baseline, _]) =
+            (of(chances.canary, sizes.canary), of(chances.baseline, sizes.baseline));
+        weight * weight * (canary.max(0.0) + baseline.max(0.0))
     };
+    let variance = spread(alike);
+    let ([_, canary], [_, baseline]) = (of(alike.canary, sizes.canary), of(alike.baseline, sizes.baseline));
+    let third = weight * weight * weight * (canary / sizes.canary - baseline / sizes.baseline);
     let excess = weight * (seen.canary - seen.baseline - null);
-    Contribution { excess, variance: spread(alike), own: spread(seen) }
+    Skewed { of: Contribution { excess, variance, own: spread(seen) }, skewness: third / variance }
 }
 
 impl Process for CountProcess {

@@ -15,8 +15,11 @@
 //!   seldom too small): 1 up to .2, 4 up to .5, 8 up to .75, 12 beyond; a fixed number during the first 12 intervals.
 //! - **D** `= (1 + r)/(1 - r)`, how much a block's sum varies more than its intervals on their own.
 //!
-//! A block ends when it has L intervals and its information `V = sum v_t` has reached `phi` times a floor: the sum of few rare events
-//! is skewed, and so not symmetric, where one arm is small.
+//! A block ends when it has L intervals and its information has reached `phi` times a floor: the sum of few rare events is skewed, and so
+//! not symmetric, where one arm is small. The information is `sum v_t (0.9/k_t)^2`, k_t being the third cumulant of an interval over its variance
+//! in the scale of single events (`1 - 2 pi` at a split of pi: .9 at 5 %, where it is `sum v_t`). It bounds the skewness of the block's
+//! sum by .34 at a floor of 7. At an even split a block needs none, since one event more is as likely as one less; it then has one interval more than
+//! L, unless `sum v_t` itself reaches the floor.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +33,9 @@ const LAMBDAS: [f64; 4] = [0.25, 0.5, 1.0, 2.0];
 
 /// So many intervals say something of their autocorrelation.
 const ENOUGH: u64 = 12;
+
+/// The skewness of single events at a split of 5 %, for which the floors of information were found.
+const SKEWED: f64 = 0.9;
 
 /// Above this the square of a contribution may not be held by a float.
 const LARGEST: f64 = 1e150;
@@ -61,7 +67,7 @@ pub enum FlipScale {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FlipDesign {
-    /// The least information of a block, in the unit of the variances: for counts, about a quarter of as many events at an even split.
+    /// The least information of a block, in the unit of the variances: for counts at a split of 5 %, about a twentieth of as many events.
     #[serde(with = "text")]
     pub information: f64,
     /// How many intervals a block has at least while fewer than 12 have been seen.
@@ -128,8 +134,16 @@ impl TryFrom<Saved> for SignFlip {
         SignFlip::new(design)?;
         let Past { sum, squares, products: neighbours, first, last, cross, .. } = past;
         let finite = [sum, neighbours, first, last, cross, block.sum];
-        let positive =
-            [squares, past.variances, past.own, past.weights, block.scale, block.inflation, block.variances];
+        let positive = [
+            squares,
+            past.variances,
+            past.own,
+            past.weights,
+            block.scale,
+            block.inflation,
+            block.variances,
+            block.information,
+        ];
         if products.iter().chain(&finite).chain(&positive).all(|value| value.is_finite())
             && positive.iter().all(|v| *v >= 0.0)
         {
@@ -229,6 +243,8 @@ struct Block {
     sum: f64,
     #[serde(with = "text")]
     variances: f64,
+    #[serde(with = "text")]
+    information: f64,
 }
 
 impl Block {
@@ -269,6 +285,11 @@ impl SignFlip {
     /// # Errors
     /// An excess beyond 1e150, or a variance that is negative or beyond it.
     pub fn update(&mut self, contribution: Contribution) -> Result<(), Error> {
+        self.update_skewed(contribution, SKEWED)
+    }
+
+    /// One interval more whose third cumulant is so many times its variance.
+    pub(crate) fn update_skewed(&mut self, contribution: Contribution, skewness: f64) -> Result<(), Error> {
         let Contribution { excess, variance, own } = contribution;
         if excess.is_nan() || excess.abs() > LARGEST {
             return Err(Error::value(format!("{excess} is not within {LARGEST:e}")).at("excess"));
@@ -282,12 +303,14 @@ impl SignFlip {
         self.block.intervals = self.block.intervals.saturating_add(1);
         self.block.sum += excess;
         self.block.variances += variance;
+        let symmetry = (SKEWED / skewness.abs()).min(1e3);
+        self.block.information += variance * symmetry * symmetry;
         self.end_block();
         Ok(())
     }
 
     fn end_block(&mut self) {
-        let Block { intervals, least, scale, inflation, sum, variances } = self.block;
+        let Block { intervals, least, scale, inflation, sum, variances, information } = self.block;
         let scale = match self.design.scale {
             FlipScale::Own | FlipScale::Alike => scale,
             FlipScale::Observed => self.past.squares / self.past.variances,
@@ -295,7 +318,10 @@ impl SignFlip {
         let spread = libm::sqrt(scale * variances * inflation);
         // NaN where nothing has varied.
         let varies = spread > 0.0;
-        if intervals < least || variances < self.design.information * scale || !varies {
+        // One interval more than the least, if only symmetry makes it enough: floors of variance also hide short memories.
+        let floor = self.design.information * scale;
+        let enough = variances >= floor || (information >= floor && intervals > least);
+        if intervals < least || !enough || !varies {
             return;
         }
         let z = sum / spread;

@@ -40,7 +40,7 @@ mod limit;
 mod mean;
 pub mod mixture;
 mod odds;
-mod process;
+pub(crate) mod process;
 mod quantile;
 mod rank;
 mod rate;

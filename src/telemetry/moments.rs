@@ -71,6 +71,19 @@ impl Moments {
         Moments::checked(n, mean, scatter.max(rounding).max(0.0))
     }
 
+    /// The mean and the sum of squared distances from it, for a state.
+    pub(crate) fn parts(&self) -> [f64; 2] {
+        [self.mean, self.scatter]
+    }
+
+    /// From the parts of a state.
+    pub(crate) fn from_parts(n: u64, [mean, scatter]: [f64; 2]) -> Result<Moments, Error> {
+        if scatter < 0.0 {
+            return Err(Error::value(format!("squares that add up to {scatter}")).at("moments"));
+        }
+        Moments::checked(n, mean, scatter)
+    }
+
     fn checked(n: u64, mean: f64, scatter: f64) -> Result<Moments, Error> {
         if n > super::MAX_COUNT {
             return Err(Error::value(format!("{n} values are more than 2^53")).at("moments"));

@@ -131,6 +131,7 @@ impl CheckedPolicy {
 #[derive(Debug, Clone)]
 pub(super) struct Metric {
     pub(super) name: String,
+    pub(super) kind: Kind,
     pub(super) reading: Reading,
     pub(super) ask: Ask,
     pub(super) direction: Direction,
@@ -247,6 +248,7 @@ fn check_metric(
     }
     Some(Metric {
         name: metric.name.clone(),
+        kind: metric.kind,
         reading: Reading { source: source?, born_at_zero: metric.born_at_zero },
         ask: ask?,
         direction: metric.direction,

@@ -4,26 +4,39 @@ use crate::{
     arm::Arm,
     error::Error,
     evidence::{Margin, PValue},
+    time::span,
     verdict::{
         budget::{self, BudgetAssessment},
         cohorts::CohortAssessment,
-        policy::Role,
+        health::Fault,
+        policy::{Policy, Role},
         report::{Assessment, Classification, Code, Reason, Verdict},
+        sections::{OnFault, OnInconclusive},
+        table::{in_words, trimmed},
     },
 };
 
 /// What combining needs to know of a metric beside its assessment.
+#[derive(Default)]
 pub(super) struct Standing {
     /// Both arms are shown to be beyond the limit.
     pub(super) both_beyond: bool,
+    /// Both arms are shown to be worse than the baseline's reference by more than the margin.
+    pub(super) both_unusual: bool,
     /// The canary is shown to be beyond the limit, whatever is shown of the difference.
     pub(super) canary_beyond: bool,
     /// The arm whose telemetry ended well before the export did.
     pub(super) ended: Option<Arm>,
+    /// What is wrong with the telemetry.
+    pub(super) faults: Vec<Fault>,
     /// The limit makes the harm, if there is one.
     pub(super) by_limit: bool,
     /// The intervals are worth so few independent ones that nothing is shown.
     pub(super) too_dependent: Option<f64>,
+    /// An arm has not seen as much as the policy asks.
+    pub(super) few: bool,
+    /// Nothing could be seen yet.
+    pub(super) not_yet: bool,
     /// No amount of the same traffic can decide; why.
     pub(super) undecidable: Option<Error>,
 }
@@ -31,26 +44,79 @@ pub(super) struct Standing {
 /// One metric as the combination sees it.
 pub(super) type Standings<'a> = &'a [(Assessment, Standing)];
 
+/// All that the verdict depends on.
+pub(super) struct Circumstances<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) metrics: Standings<'a>,
+    pub(super) slos: &'a [BudgetAssessment],
+    pub(super) cohort: Option<&'a CohortAssessment>,
+    /// Of a monitor: harm that all metrics show together, be it that none can be named.
+    pub(super) together: Option<Reason>,
+    /// Of a monitor: how many more intervals are to confirm a promotion.
+    pub(super) unconfirmed: u32,
+    /// What was known before the first interval.
+    pub(super) foreseen: Vec<Reason>,
+    pub(super) warming_up: bool,
+    pub(super) deadline_passed: bool,
+}
+
+/// What is wrong with telemetry, by what is to be done.
+#[derive(Default)]
+struct Faults {
+    holds: Vec<Reason>,
+    waits: Vec<Reason>,
+    rolls_back: Vec<Reason>,
+}
+
+impl Faults {
+    fn add(&mut self, on: OnFault, reason: Reason) {
+        match on {
+            OnFault::Hold => self.holds.push(reason),
+            OnFault::Continue => self.waits.push(reason),
+            OnFault::Rollback => self.rolls_back.push(reason),
+        }
+    }
+}
+
 /// The verdict and its reasons, most important first.
 ///
 /// Shown harm comes before all that can only block a promotion; then what is wrong outside the comparison; then the
 /// promotion; then why there is none.
-pub(super) fn combine(
-    metrics: Standings,
-    slos: &[BudgetAssessment],
-    cohort: Option<&CohortAssessment>,
-    deadline_passed: bool,
-) -> (Verdict, Vec<Reason>) {
+pub(super) fn combine(all: Circumstances) -> (Verdict, Vec<Reason>) {
+    let Circumstances { policy, metrics, slos, cohort, .. } = all;
     let mut harm = harm_shown(metrics);
     harm.extend(slos.iter().filter_map(budget::burned));
+    if harm.is_empty() {
+        harm.extend(all.together);
+    }
     if !harm.is_empty() {
         return (Verdict::Rollback, harm);
     }
-    let mut outside = outside_the_comparison(metrics);
-    outside.extend(cohort.and_then(CohortAssessment::holds));
-    outside.extend(slos.iter().flat_map(budget::holds));
-    if !outside.is_empty() {
-        return (Verdict::Hold, outside);
+    let mut faults = Faults::default();
+    for reason in common_causes(metrics) {
+        faults.add(policy.common_cause.on, reason);
+    }
+    let is_common = !faults.holds.is_empty();
+    telemetry_faults(policy, metrics, &mut faults);
+    for reason in
+        cohort.into_iter().filter_map(CohortAssessment::holds).chain(slos.iter().flat_map(budget::holds))
+    {
+        let on = match reason.code {
+            Code::NoData | Code::TelemetryEnded => policy.telemetry.on_no_data,
+            Code::TelemetryError => policy.telemetry.on_error,
+            _ => OnFault::Hold,
+        };
+        faults.add(on, reason);
+    }
+    // What harms both arms is not mended by going back.
+    if is_common {
+        faults.holds.append(&mut faults.rolls_back);
+    }
+    if !faults.rolls_back.is_empty() {
+        return (Verdict::Rollback, faults.rolls_back);
+    }
+    if !faults.holds.is_empty() {
+        return (Verdict::Hold, faults.holds);
     }
     let decaying = metrics.iter().filter(|(a, _)| a.decaying && a.role.can_roll_back());
     let mut reasons: Vec<Reason> = decaying.map(|(a, _)| passing(a)).collect();
@@ -63,23 +129,40 @@ pub(super) fn combine(
     let waiting: Vec<_> = metrics.iter().filter(blocks).filter(|(a, _)| !a.decaying).collect();
     let waits_for_users = cohort.and_then(CohortAssessment::waits);
     let unshown: Vec<Reason> = slos.iter().filter_map(budget::waits).chain(waits_for_users).collect();
-    if reasons.is_empty() && waiting.is_empty() && unshown.is_empty() {
+    let is_shown = reasons.is_empty() && waiting.is_empty() && unshown.is_empty() && faults.waits.is_empty();
+    if is_shown && all.unconfirmed == 0 && !all.warming_up {
         let names = required(metrics).map(|(a, _)| a.metric.as_str());
         let names: Vec<&str> = names.chain(slos.iter().map(|slo| slo.slo.as_str())).collect();
         let text = format!("shown to be no worse than the margin: {}", names.join(", "));
         return (Verdict::Promote, vec![Reason { code: Code::SafetyShown, metric: None, text }]);
     }
-    reasons.extend(waiting.iter().map(|(a, standing)| undecided(a, standing)));
-    reasons.extend(unshown);
+    if all.warming_up {
+        let text = format!("the first {} are left out", span::format(policy.warmup));
+        reasons.push(Reason { code: Code::WarmingUp, metric: None, text });
+    } else if is_shown {
+        let text = format!("shown safe; {} more intervals are to confirm it", all.unconfirmed);
+        reasons.push(Reason { code: Code::Unconfirmed, metric: None, text });
+    }
+    reasons.extend(faults.waits);
+    if !all.warming_up {
+        reasons.extend(waiting.iter().map(|(a, standing)| undecided(a, standing)));
+        reasons.extend(unshown);
+    }
+    reasons.extend(all.foreseen);
     // What cannot be decided comes first.
     reasons.sort_by_key(|reason| reason.code != Code::Undecidable);
-    if deadline_passed {
+    let spent = match policy.decision.on_inconclusive {
+        OnInconclusive::Inconclusive => Verdict::Inconclusive,
+        OnInconclusive::Hold => Verdict::Hold,
+        OnInconclusive::Rollback => Verdict::Rollback,
+    };
+    if all.deadline_passed {
         let text = "the deadline has passed".to_string();
         reasons.insert(0, Reason { code: Code::DeadlineReached, metric: None, text });
-        return (Verdict::Inconclusive, reasons);
+        return (spent, reasons);
     }
     let hopeless = reasons.iter().any(|reason| reason.code == Code::Undecidable);
-    (if hopeless { Verdict::Inconclusive } else { Verdict::Continue }, reasons)
+    (if hopeless { spent } else { Verdict::Continue }, reasons)
 }
 
 fn required<'a>(metrics: Standings<'a>) -> impl Iterator<Item = &'a (Assessment, Standing)> {
@@ -110,36 +193,96 @@ fn harm_shown(metrics: Standings) -> Vec<Reason> {
         .collect()
 }
 
-fn outside_the_comparison(metrics: Standings) -> Vec<Reason> {
-    let mut reasons = Vec::new();
-    for (a, standing) in metrics {
-        if standing.both_beyond && a.role.can_roll_back() {
-            let text = format!("{} is beyond its limit in both arms, with no difference shown", a.metric);
-            reasons.push(reason(Code::CommonCause, a, text));
-        }
-    }
+fn common_causes(metrics: Standings) -> impl Iterator<Item = Reason> {
+    let harmed = metrics.iter().filter(|(a, _)| a.role.can_roll_back());
+    harmed.filter_map(|(a, standing)| {
+        let what = match (standing.both_beyond, standing.both_unusual) {
+            (true, _) => "beyond its limit",
+            (_, true) => "worse than it usually is",
+            _ => return None,
+        };
+        let text = format!("{} is {what} in both arms, with no difference shown", a.metric);
+        Some(reason(Code::CommonCause, a, text))
+    })
+}
+
+/// What of the telemetry of the required metrics is wrong.
+fn telemetry_faults(policy: &Policy, metrics: Standings, faults: &mut Faults) {
+    let (on_no_data, on_error) = (policy.telemetry.on_no_data, policy.telemetry.on_error);
+    // What is only suspected never rolls back.
+    let on_suspicion = if on_error == OnFault::Continue { OnFault::Continue } else { OnFault::Hold };
     for (a, standing) in required(metrics) {
+        let name = &a.metric;
         if let Some(arm) = standing.ended {
-            let text = format!("{} has no telemetry of the {arm} in the last part of the run", a.metric);
-            reasons.push(reason(Code::TelemetryEnded, a, text));
+            let text = format!("{name} has no telemetry of the {arm} in the last part of the run");
+            faults.add(on_no_data, reason(Code::TelemetryEnded, a, text));
         }
         match a.classification {
             Classification::NoData(arm) => {
                 let place = arm.map_or("any arm".to_string(), |arm| format!("the {arm}"));
-                reasons.push(reason(Code::NoData, a, format!("{} has no telemetry in {place}", a.metric)));
+                faults
+                    .add(on_no_data, reason(Code::NoData, a, format!("{name} has no telemetry in {place}")));
             }
             Classification::Error => {
                 let why = a.notes.last().map_or("", String::as_str);
-                reasons.push(reason(
-                    Code::TelemetryError,
-                    a,
-                    format!("{} cannot be judged: {why}", a.metric),
-                ));
+                let text = format!("{name} cannot be judged: {why}");
+                faults.add(on_error, reason(Code::TelemetryError, a, text));
             }
             _ => {}
         }
+        for fault in &standing.faults {
+            let (code, on, text) = match *fault {
+                Fault::Stale(age) => (
+                    Code::TelemetryStale,
+                    on_no_data,
+                    format!(
+                        "the newest telemetry of {name} in both arms is {} old",
+                        in_words(age.as_secs_f64())
+                    ),
+                ),
+                Fault::Incomplete(share) => (
+                    Code::TelemetryIncomplete,
+                    on_no_data,
+                    format!("{name} was seen in both arms in {:.0} % of the intervals", 100.0 * share),
+                ),
+                Fault::Gap(gap) => (
+                    Code::TelemetryGap,
+                    on_no_data,
+                    format!(
+                        "{name} was not seen for {}, and not for long since",
+                        in_words(gap.as_secs_f64())
+                    ),
+                ),
+                Fault::Empty(arm) => (
+                    Code::ArmEmpty,
+                    on_suspicion,
+                    format!(
+                        "{name} has no requests in the {arm}, and some in the other arm: are the labels right?"
+                    ),
+                ),
+                Fault::Frozen(arm) => (
+                    Code::TelemetryFrozen,
+                    on_suspicion,
+                    format!("{name} stands still in the {arm}: is it still measured?"),
+                ),
+                Fault::Identical => (
+                    Code::ArmsIdentical,
+                    on_suspicion,
+                    format!("{name} is the very same in both arms: does each selector mean its own?"),
+                ),
+                Fault::Share([seen, planned]) => (
+                    Code::WrongCohortSuspected,
+                    on_suspicion,
+                    format!(
+                        "{name}: the canary has {} % of the requests, where {} % were planned",
+                        trimmed(100.0 * seen),
+                        trimmed(100.0 * planned)
+                    ),
+                ),
+            };
+            faults.add(on, reason(code, a, text));
+        }
     }
-    reasons
 }
 
 fn passing(a: &Assessment) -> Reason {
@@ -170,6 +313,13 @@ fn undecided(a: &Assessment, standing: &Standing) -> Reason {
             a.metric
         );
         return reason(Code::EffectiveSampleTooSmall, a, text);
+    }
+    if standing.not_yet {
+        return reason(Code::NotEnoughYet, a, format!("nothing is seen of {} yet", a.metric));
+    }
+    if standing.few {
+        let text = format!("{} has not seen as much in each arm as the policy asks", a.metric);
+        return reason(Code::MinSampleNotReached, a, text);
     }
     let text = match &a.needed {
         Some(needed) => format!("{} is not decided yet; {needed} would", a.metric),

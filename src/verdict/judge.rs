@@ -13,7 +13,7 @@ use crate::{
         budget::BudgetAssessment,
         checked::{CheckedPolicy, Metric},
         cohorts::CohortAssessment,
-        combine::{Standing, combine},
+        combine::{Circumstances, Standing, combine},
         observed::{Missing, Observed, Stratum, Telemetry},
         policy::{BaselineKind, Role},
         previous,
@@ -80,7 +80,17 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
         .collect();
     let cohort =
         policy.cohorts().map(|cohorts| CohortAssessment::new(cohorts, telemetry.cohort.as_ref(), &strata));
-    let (verdict, reasons) = combine(&metrics, &slos, cohort.as_ref(), deadline_passed);
+    let (verdict, reasons) = combine(Circumstances {
+        policy: policy.policy(),
+        metrics: &metrics,
+        slos: &slos,
+        cohort: cohort.as_ref(),
+        together: None,
+        unconfirmed: 0,
+        foreseen: Vec::new(),
+        warming_up: false,
+        deadline_passed,
+    });
     Report {
         schema: 1,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -89,6 +99,9 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
         reasons,
         alpha,
         beta,
+        at: None,
+        valid_until: None,
+        since: None,
         baseline: policy.policy().baseline.kind,
         start: telemetry.start,
         end: telemetry.end,
@@ -110,40 +123,7 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     fn new(metric: &'a Metric, telemetry: &'a Telemetry, alpha: f64) -> Found<'a> {
-        let mut assessment = Assessment {
-            metric: metric.name.clone(),
-            role: metric.role,
-            critical: metric.critical,
-            classification: Classification::NoData(None),
-            method: String::new(),
-            guarantee: None,
-            assumptions: Vec::new(),
-            unit: metric.unit,
-            arms: None,
-            threshold: None,
-            effects: Vec::new(),
-            margin: metric.margin,
-            limit: metric.limit,
-            harm: None,
-            harm_adjusted: None,
-            harm_discovery: None,
-            safety: None,
-            dispersion: None,
-            homogeneity: None,
-            bounds: None,
-            quantile_shift: None,
-            bucket_ratio: None,
-            coarse: false,
-            intervals: None,
-            effective: None,
-            incident: None,
-            decaying: false,
-            unequal_load: false,
-            needed: None,
-            matched: Vec::new(),
-            quality: crate::arm::Arms::default(),
-            notes: Vec::new(),
-        };
+        let mut assessment = Assessment::blank(metric);
         let mut observed = None;
         let ended = telemetry.metric(&metric.name).and_then(|found| found.ended);
         let outcome = match telemetry.metric(&metric.name) {
@@ -189,14 +169,7 @@ impl<'a> Found<'a> {
         [alpha, beta]: [f64; 2],
         judged_for: Option<Duration>,
     ) -> (Assessment, Standing) {
-        let mut standing = Standing {
-            both_beyond: false,
-            canary_beyond: false,
-            ended: self.ended,
-            by_limit: false,
-            too_dependent: None,
-            undecidable: None,
-        };
+        let mut standing = Standing { ended: self.ended, ..Standing::default() };
         let assessment = &mut self.assessment;
         match self.outcome {
             Err(Missing::NoData(arm)) => assessment.classification = Classification::NoData(arm),
@@ -235,7 +208,11 @@ impl<'a> Found<'a> {
                     answers.harm
                 };
                 let harmful = |p: PValue| p.rejects(alpha);
-                let safe = |a: &Answers| a.safety.rejects(beta) && !a.canary_beyond;
+                let asked_for = self.metric.min_sample as f64;
+                let seen = asked.summaries();
+                let few = seen.baseline.size.min(seen.canary.size) < asked_for;
+                standing.few = few;
+                let safe = |a: &Answers| a.safety.rejects(beta) && !a.canary_beyond && !few;
                 standing.by_limit = answers.by_limit;
                 let decays = || {
                     let late = self.observed.and_then(|observed| lately(self.metric, observed));
@@ -253,6 +230,8 @@ impl<'a> Found<'a> {
                 };
                 standing.both_beyond = !harmful(judged)
                     && answers.beyond.is_some_and(|arms| harmful(arms.baseline) && harmful(arms.canary));
+                standing.both_unusual = !harmful(judged)
+                    && answers.unusual.is_some_and(|arms| harmful(arms.baseline) && harmful(arms.canary));
                 standing.canary_beyond = answers.beyond.is_some_and(|arms| harmful(arms.canary));
                 if assessment.classification == Classification::Inconclusive
                     && !assessment.decaying

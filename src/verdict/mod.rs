@@ -28,7 +28,9 @@ mod budget;
 mod checked;
 mod cohorts;
 mod combine;
+mod health;
 mod judge;
+pub mod monitor;
 mod observed;
 mod policy;
 mod previous;
@@ -41,6 +43,7 @@ mod table;
 pub use budget::{BudgetAssessment, RelativeSeen, RuleSeen, WindowSeen};
 pub use checked::CheckedPolicy;
 pub use cohorts::{CohortAssessment, CohortPolicy, DimensionPolicy, OnBias, PlannedSplit};
+pub use health::{ArmHealth, MetricHealth};
 pub use observed::{Matched, MetricTelemetry, Missing, Observed, Stratum, Telemetry};
 pub use policy::{
     API_VERSION, Above, ArmLabels, Assume, Baseline, BaselineKind, Kind, Limit, MetricPolicy, Policy,

@@ -8,12 +8,14 @@ use crate::{
     arm::{Arm, Arms},
     compare::quantile::QuantileShift,
     error::{Error, ErrorKind},
-    evidence::{Effect, Guarantee, Interval, Margin, PValue, twelve_digits},
+    evidence::{EValue, Effect, Guarantee, Interval, Margin, PValue, twelve_digits},
     telemetry::Quality,
     time::Timestamp,
     verdict::{
         budget::BudgetAssessment,
+        checked::Metric,
         cohorts::CohortAssessment,
+        health::MetricHealth,
         observed::Matched,
         policy::{BaselineKind, Limit, Role, Unit},
         table::{in_words, trimmed},
@@ -151,6 +153,30 @@ pub enum Code {
     CohortBiased,
     /// Too few users to know whether they are.
     CohortUnderpowered,
+    /// Several metrics together show harm, be it that none of them can be named.
+    HarmShownTogether,
+    /// The newest telemetry of both arms is too old.
+    TelemetryStale,
+    /// Too many intervals were not seen in both arms.
+    TelemetryIncomplete,
+    /// Nothing was seen for long, and not for long since.
+    TelemetryGap,
+    /// An arm's gauge stands still while the other's moves.
+    TelemetryFrozen,
+    /// Both arms show the very same.
+    ArmsIdentical,
+    /// An arm has no requests while the other has.
+    ArmEmpty,
+    /// The canary's share of the requests is far from the planned one.
+    WrongCohortSuspected,
+    /// The warm-up lasts on.
+    WarmingUp,
+    /// An arm has not seen as much as the policy asks.
+    MinSampleNotReached,
+    /// Shown safe, and not in as many intervals as the policy asks.
+    Unconfirmed,
+    /// At the traffic that is expected the margin cannot be decided in time.
+    NotInTime,
 }
 
 /// A reason of the verdict.
@@ -310,6 +336,15 @@ pub struct Assessment {
     /// Of an undecided metric: how much more would decide, at the values seen so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needed: Option<Needed>,
+    /// Of a monitor: the evidence of harm now, by itself. [`harm`](Assessment::harm) is one over the largest so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm_e: Option<EValue>,
+    /// Of a monitor: the evidence of safety now; compare it with one over beta.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safety_e: Option<EValue>,
+    /// How the telemetry is, of what came interval by interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<MetricHealth>,
     /// What each selector matched.
     pub matched: Vec<Matched>,
     /// What became of the points.
@@ -318,7 +353,50 @@ pub struct Assessment {
     pub notes: Vec<String>,
 }
 
-/// The judge's answer.
+impl Assessment {
+    /// Nothing is known yet.
+    pub(super) fn blank(metric: &Metric) -> Assessment {
+        Assessment {
+            metric: metric.name.clone(),
+            role: metric.role,
+            critical: metric.critical,
+            classification: Classification::NoData(None),
+            method: String::new(),
+            guarantee: None,
+            assumptions: Vec::new(),
+            unit: metric.unit,
+            arms: None,
+            threshold: None,
+            effects: Vec::new(),
+            margin: metric.margin,
+            limit: metric.limit,
+            harm: None,
+            harm_adjusted: None,
+            harm_discovery: None,
+            safety: None,
+            dispersion: None,
+            homogeneity: None,
+            bounds: None,
+            quantile_shift: None,
+            bucket_ratio: None,
+            coarse: false,
+            intervals: None,
+            effective: None,
+            incident: None,
+            decaying: false,
+            unequal_load: false,
+            needed: None,
+            harm_e: None,
+            safety_e: None,
+            health: None,
+            matched: Vec::new(),
+            quality: Arms::default(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// The judge's answer, and a monitor's.
 ///
 /// Serialises (statistics with 12 significant digits, an unbounded side as `null`), prints as a table, and fits a
 /// Kubernetes condition with [`summary`](Report::summary).
@@ -342,6 +420,16 @@ pub struct Report {
     /// The chance of promoting a canary that is worse than a margin.
     #[serde(with = "twelve_digits")]
     pub beta: f64,
+    /// The instant that a monitor was asked at. Its p values hold whenever one looks; the judge's hold for one look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Until when a monitor's verdict may be acted on: later, its telemetry is stale. `None` for what is not to be acted on anyway or holds for
+    /// good, a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Timestamp>,
+    /// Of a monitor that rolls back: since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Of which time the baseline is.
     #[serde(default, skip_serializing_if = "BaselineKind::is_concurrent")]
     pub baseline: BaselineKind,
