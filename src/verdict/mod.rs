@@ -28,6 +28,7 @@ mod budget;
 mod checked;
 mod cohorts;
 mod combine;
+mod each;
 mod judge;
 mod observed;
 mod policy;
@@ -41,6 +42,7 @@ mod table;
 pub use budget::{BudgetAssessment, RelativeSeen, RuleSeen, WindowSeen};
 pub use checked::CheckedPolicy;
 pub use cohorts::{CohortAssessment, CohortPolicy, DimensionPolicy, OnBias, PlannedSplit};
+pub use each::Each;
 pub use observed::{Matched, MetricTelemetry, Missing, Observed, Stratum, Telemetry};
 pub use policy::{
     API_VERSION, Above, ArmLabels, Assume, Baseline, BaselineKind, Kind, Limit, MetricPolicy, Policy,
@@ -50,6 +52,6 @@ pub use report::{
     Assessment, Classification, Code, Incident, More, Needed, Reason, Report, Summary, Verdict, Way,
 };
 pub use sections::{
-    CommonCausePolicy, DecisionPolicy, Each, OnFault, OnInconclusive, ScorePolicy, Step, TelemetryPolicy,
+    CommonCausePolicy, DecisionPolicy, OnFault, OnInconclusive, ScorePolicy, Step, TelemetryPolicy,
 };
 pub use slo::{OnTicket, Slices, SloPolicy};
