@@ -73,6 +73,11 @@ impl Matcher {
         Ok(Matcher { label: label.into(), value: value.into(), kind, regex })
     }
 
+    /// Whether a selector can have a condition on a label of this name.
+    pub(crate) fn is_label(name: &str) -> bool {
+        is_name(name) && !name.contains(':')
+    }
+
     fn matches(&self, labels: &Labels) -> bool {
         let actual = labels.get(&self.label).map_or("", String::as_str);
         let same = match &self.regex {
@@ -96,11 +101,24 @@ impl Selector {
         others.map(|m| (m.label.as_str(), write(core::slice::from_ref(m))))
     }
 
-    /// Whether a series has the right name, and all labels that there are conditions on, with whatever values.
+    /// Whether a series has the right name, and all labels that there are conditions on, with whatever values; but for those
+    /// that it is asked not to have.
     pub(crate) fn names(&self, labels: &Labels) -> bool {
-        self.matchers
-            .iter()
-            .all(|m| if m.label == NAME { m.matches(labels) } else { labels.contains_key(&m.label) })
+        self.matchers.iter().all(|m| match m.kind {
+            _ if m.label == NAME => m.matches(labels),
+            Match::Equal if m.value.is_empty() => true,
+            _ => labels.contains_key(&m.label),
+        })
+    }
+
+    /// Whether it means series with one value of this label only.
+    pub(crate) fn fixes(&self, label: &str) -> bool {
+        self.matchers.iter().any(|m| m.label == label && m.kind == Match::Equal)
+    }
+
+    /// As it is written.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// The same selector with one more condition.
@@ -233,7 +251,7 @@ impl<'a> Parser<'a> {
 
     fn matcher(&mut self) -> Result<Matcher, Error> {
         let label = self.word();
-        if !is_name(label) || label.contains(':') {
+        if !Matcher::is_label(label) {
             return Err(self.wrong("expected a label name"));
         }
         let operators =

@@ -57,7 +57,7 @@ impl<'a> Picked<'a> {
         let arms = selector.arms.as_ref().map(|arm| export.select(arm).map(series).collect());
         let exists = selector.arms.as_ref().map(|arm| export.iter().any(|(labels, _)| arm.names(labels)));
         Picked {
-            selector: &selector.text,
+            selector: selector.written.as_str(),
             conditions: selector.arms.baseline.conditions().collect(),
             arms,
             exists: exists.baseline || exists.canary,

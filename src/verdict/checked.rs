@@ -1,7 +1,7 @@
 //! A policy whose every part has been checked: the only thing that a judge accepts.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::{
     arm::{Arm, Arms},
@@ -11,7 +11,7 @@ use crate::{
     telemetry::{Match, Matcher, Selector},
     verdict::{
         cohorts::{self, Cohorts},
-        judge,
+        each, judge,
         observed::Telemetry,
         policy::{
             API_VERSION, Above, Assume, BaselineKind, Kind, Limit, MetricPolicy, Policy, Problems, Question,
@@ -53,7 +53,8 @@ impl CheckedPolicy {
         &self.policy
     }
 
-    /// A digest of the policy (64 bits, FNV-1a, over its canonical form in this version of the crate), for the log.
+    /// A digest of the policy (64 bits, FNV-1a, over its canonical form in this version of the crate), for the log. It says
+    /// nothing of the telemetry: the values of a label that [`each`](crate::verdict::Each) finds in an export are no part of it.
     #[must_use]
     pub fn digest(&self) -> String {
         let canonical = format!("{:?}", self.policy);
@@ -63,8 +64,14 @@ impl CheckedPolicy {
         format!("{hash:016x}")
     }
 
+    /// The metrics, one for each value where the policy names the values of a label.
     pub(super) fn metrics(&self) -> &[Metric] {
         &self.metrics
+    }
+
+    /// The same, one for each value also where these were found in an export.
+    pub(super) fn metrics_of(&self, values: &each::Values) -> Cow<'_, [Metric]> {
+        each::expanded(&self.metrics, values)
     }
 
     pub(super) fn slos(&self) -> &[Slo] {
@@ -116,8 +123,11 @@ impl CheckedPolicy {
                 format!("{path}.name"),
                 format!("{:?} names another metric too", metric.name),
             );
-            metrics.extend(check_metric(policy, metric, &path, &mut problems));
+            let values = metric.each.as_ref().map_or(&[][..], |each| &each.values);
+            let checked = check_metric(policy, metric, &path, &mut problems);
+            metrics.extend(checked.iter().flat_map(|checked| checked.for_each(values)));
         }
+        each::check_names(policy, &mut problems);
         let slos = slo::check(policy, &mut problems);
         let cohorts = cohorts::check(policy, &mut problems);
         match problems.finish() {
@@ -132,6 +142,8 @@ impl CheckedPolicy {
 pub(super) struct Metric {
     pub(super) name: String,
     pub(super) kind: Kind,
+    /// The label that it stands for all values of, where these are yet to be found in an export.
+    pub(super) each: Option<String>,
     pub(super) reading: Reading,
     pub(super) ask: Ask,
     pub(super) direction: Direction,
@@ -219,7 +231,7 @@ pub(super) enum Threshold {
 /// A selector as written, and with each arm's condition.
 #[derive(Debug, Clone)]
 pub(super) struct ArmSelector {
-    pub(super) text: String,
+    pub(super) written: Selector,
     pub(super) arms: Arms<Selector>,
 }
 
@@ -243,12 +255,11 @@ fn check_metric(
     if let Some(interval) = metric.interval {
         sections::interval(interval, &format!("{path}.interval"), problems);
     }
-    if let Some(each) = &metric.each {
-        each.check(&format!("{path}.each"), problems);
-    }
+    each::check(policy, metric, source.as_ref(), path, problems);
     Some(Metric {
         name: metric.name.clone(),
         kind: metric.kind,
+        each: metric.each.as_ref().map(|each| each.label.clone()),
         reading: Reading { source: source?, born_at_zero: metric.born_at_zero },
         ask: ask?,
         direction: metric.direction,
@@ -367,7 +378,7 @@ pub(super) fn arm_selector(policy: &Policy, by: Option<&str>, text: &str) -> Res
         Matcher::new(label, Match::Equal, value).map(|matcher| selector.and(matcher))
     };
     let arms = Arms { baseline: arm(Arm::Baseline)?, canary: arm(Arm::Canary)? };
-    Ok(ArmSelector { text: selector.to_string(), arms })
+    Ok(ArmSelector { written: selector, arms })
 }
 
 fn check_question(metric: &MetricPolicy, path: &str, problems: &mut Problems) -> Option<Ask> {

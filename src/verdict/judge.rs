@@ -14,6 +14,7 @@ use crate::{
         checked::{CheckedPolicy, Metric},
         cohorts::CohortAssessment,
         combine::{Circumstances, Standing, combine},
+        each,
         observed::{Missing, Observed, Stratum, Telemetry},
         policy::{BaselineKind, Role},
         previous,
@@ -36,8 +37,8 @@ fn least(most: u32, enough: impl Fn(u32) -> bool) -> Option<u32> {
 
 pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
     let (alpha, beta) = (policy.policy().alpha, policy.policy().beta);
-    let found: Vec<Found> =
-        policy.metrics().iter().map(|metric| Found::new(metric, telemetry, alpha)).collect();
+    let asked = policy.metrics_of(&telemetry.values);
+    let found: Vec<Found> = asked.iter().map(|metric| Found::new(metric, telemetry, alpha)).collect();
 
     // Two families: all that can roll back, objectives included, and all that is only shown; those without telemetry included, so that both are
     // fixed before the data.
@@ -71,7 +72,7 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
     let due =
         policy.policy().deadline.zip(telemetry.start).map(|(deadline, start)| start.saturating_add(deadline));
     let deadline_passed = due.zip(telemetry.end).is_some_and(|(due, end)| end >= due);
-    let required = policy.metrics().iter().filter(|metric| metric.role == Role::Required);
+    let required = asked.iter().filter(|metric| metric.role == Role::Required);
     let strata: Vec<Option<&[Stratum]>> = required
         .map(|metric| match telemetry.metric(&metric.name).map(|found| found.observed.as_ref()) {
             Some(Ok(Observed::Strata(strata))) => Some(strata.as_slice()),
@@ -138,6 +139,7 @@ impl<'a> Found<'a> {
                 };
                 match seen {
                     Err(missing) => Err(missing),
+                    Ok(_) if metric.each.is_some() => Err(each::of_all_values(metric)),
                     Ok(seen) => {
                         observed = Some(seen);
                         // Intervals that agree with the harm question: two-sided at twice its level.

@@ -28,6 +28,7 @@ mod budget;
 mod checked;
 mod cohorts;
 mod combine;
+mod each;
 mod health;
 mod judge;
 pub mod monitor;
@@ -43,6 +44,7 @@ mod table;
 pub use budget::{BudgetAssessment, RelativeSeen, RuleSeen, WindowSeen};
 pub use checked::CheckedPolicy;
 pub use cohorts::{CohortAssessment, CohortPolicy, DimensionPolicy, OnBias, PlannedSplit};
+pub use each::Each;
 pub use health::{ArmHealth, MetricHealth};
 pub use observed::{Matched, MetricTelemetry, Missing, Observed, Stratum, Telemetry};
 pub use policy::{
@@ -53,6 +55,6 @@ pub use report::{
     Assessment, Classification, Code, Incident, More, Needed, Reason, Report, Summary, Verdict, Way,
 };
 pub use sections::{
-    CommonCausePolicy, DecisionPolicy, Each, OnFault, OnInconclusive, ScorePolicy, Step, TelemetryPolicy,
+    CommonCausePolicy, DecisionPolicy, OnFault, OnInconclusive, ScorePolicy, Step, TelemetryPolicy,
 };
 pub use slo::{OnTicket, Slices, SloPolicy};

@@ -221,13 +221,16 @@ impl MetricTelemetry {
 pub struct Telemetry {
     pub(super) metrics: BTreeMap<String, MetricTelemetry>,
     pub(super) slos: BTreeMap<String, MetricTelemetry>,
+    /// The values of a label that were found, of metrics whose policy names none.
+    pub(super) values: BTreeMap<String, Vec<String>>,
     pub(super) cohort: Option<Result<Cohort, Missing>>,
     pub(super) start: Option<Timestamp>,
     pub(super) end: Option<Timestamp>,
 }
 
 impl Telemetry {
-    /// Sets what was observed of a metric.
+    /// Sets what was observed of a metric; of one value of a label, under the name that [`Each::name`](crate::verdict::Each::name)
+    /// makes.
     pub fn insert(&mut self, metric: impl Into<String>, observed: Observed) {
         self.metrics.insert(metric.into(), MetricTelemetry::given(observed));
     }
@@ -241,6 +244,13 @@ impl Telemetry {
     #[must_use]
     pub fn metric(&self, name: &str) -> Option<&MetricTelemetry> {
         self.metrics.get(name)
+    }
+
+    /// The values of a label that were found in an export, sorted, for a metric whose policy has
+    /// [`each`](crate::verdict::Each) and names none. `None` where none were looked for, and where there are none or too many.
+    #[must_use]
+    pub fn values(&self, metric: &str) -> Option<&[String]> {
+        self.values.get(metric).map(Vec::as_slice)
     }
 
     /// One objective's.

@@ -11,8 +11,9 @@ use crate::{
     verdict::{
         checked::CheckedPolicy,
         cohorts::CohortPolicy,
+        each::Each,
         report::Way,
-        sections::{CommonCausePolicy, DecisionPolicy, Each, Step, TelemetryPolicy},
+        sections::{CommonCausePolicy, DecisionPolicy, Step, TelemetryPolicy},
         slo::SloPolicy,
     },
 };
@@ -364,7 +365,8 @@ pub struct MetricPolicy {
     /// tests know how little they have. Default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_sample: Option<u64>,
-    /// One assessment for each value of a label, which share the metric's part of alpha. Default: one for all.
+    /// One assessment for each value of a label, a route or a region, which share the metric's part of alpha evenly: see [`Each`].
+    /// Default: one for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<Each>,
     /// How long its intervals are, where they are not the policy's: a business metric may need minutes.

@@ -138,31 +138,6 @@ pub struct Step {
     pub min_duration: Duration,
 }
 
-/// One assessment for each value of a label.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Each {
-    /// The label: a route, a region.
-    pub label: String,
-    /// Its values, at most 50. Default: those of the export; a monitor has none to look at, and needs them named.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub values: Vec<String>,
-}
-
-/// Of how many values of a label a metric may be assessed.
-pub(super) const MOST_VALUES: usize = 50;
-
-impl Each {
-    pub(super) fn check(&self, path: &str, problems: &mut Problems) {
-        problems.require(!self.label.is_empty(), format!("{path}.label"), "no label");
-        let distinct: BTreeSet<&String> = self.values.iter().collect();
-        let values = format!("{path}.values");
-        problems.require(distinct.len() == self.values.len(), &values, "a value occurs twice");
-        let message = format!("{} values, at most {MOST_VALUES} can be told apart", self.values.len());
-        problems.require(self.values.len() <= MOST_VALUES, values, message);
-    }
-}
-
 /// The shortest interval: a thousandth of a second.
 const SHORTEST: Duration = Duration::from_millis(1);
 

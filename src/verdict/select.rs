@@ -20,24 +20,23 @@ use crate::{
             Amounts, Labelled, Picked, Processes, cells, common_edges, gauge, observed, whole_increases,
         },
         checked::{ArmSelector, CheckedPolicy, Reading, Source},
-        cohorts,
+        cohorts, each,
         observed::{Matched, MetricTelemetry, Missing, Observed, Telemetry},
         previous,
     },
 };
 
-pub(super) fn select<'a>(policy: &'a CheckedPolicy, export: &'a SeriesSet) -> Telemetry {
+pub(super) fn select(policy: &CheckedPolicy, export: &SeriesSet) -> Telemetry {
     if !policy.policy().baseline.kind.is_concurrent() {
         return previous::refuse_series(policy);
     }
-    let pick = |reading: &'a Reading| -> Vec<Picked<'a>> {
-        let read_as = |(k, selector)| Picked::new(export, selector, is_gauge(&reading.source, k));
-        selectors(&reading.source).into_iter().enumerate().map(read_as).collect()
-    };
-    let metrics: Vec<Vec<Picked>> = policy.metrics().iter().map(|metric| pick(&metric.reading)).collect();
-    let slos: Vec<Vec<Picked>> = policy.slos().iter().map(|slo| pick(&slo.reading)).collect();
-    let cohorts: Vec<Picked> =
-        policy.cohorts().iter().flat_map(|cohorts| cohorts.readings()).flat_map(pick).collect();
+    let found = each::find(policy, export);
+    let values = each::few(&found);
+    let asked = policy.metrics_of(&values);
+    let metrics: Vec<Vec<Picked>> = asked.iter().map(|metric| pick(export, &metric.reading)).collect();
+    let slos: Vec<Vec<Picked>> = policy.slos().iter().map(|slo| pick(export, &slo.reading)).collect();
+    let readings = policy.cohorts().into_iter().flat_map(|cohorts| cohorts.readings());
+    let cohorts: Vec<Picked> = readings.flat_map(|reading| pick(export, reading)).collect();
     let counters = || metrics.iter().chain(&slos).flatten().chain(&cohorts);
     let start = counters().flat_map(|p| &p.arms.canary).filter_map(|s| s.span).map(|span| span.0).min();
     let end = counters()
@@ -47,12 +46,16 @@ pub(super) fn select<'a>(policy: &'a CheckedPolicy, export: &'a SeriesSet) -> Te
         .max();
     let judged_from = start.map_or(Window::ALL.start, |s| s.saturating_add(policy.policy().warmup));
     let mut telemetry = Telemetry { start, end, ..Telemetry::default() };
-    for (metric, picked) in policy.metrics().iter().zip(&metrics) {
+    for (metric, picked) in asked.iter().zip(&metrics) {
         if !matches!(metric.reading.source, Source::InCode) {
-            let observed = observe(&metric.reading, picked, judged_from, end);
+            let observed = match &metric.each {
+                Some(label) => each::none_or_too_many(label, found.get(metric.name.as_str()), picked),
+                None => observe(&metric.reading, picked, judged_from, end),
+            };
             telemetry.metrics.insert(metric.name.clone(), observed);
         }
     }
+    telemetry.values = values;
     for (slo, picked) in policy.slos().iter().zip(&slos) {
         if !matches!(slo.reading.source, Source::InCode) {
             let observed = observe(&slo.reading, picked, judged_from, end);
@@ -63,7 +66,14 @@ pub(super) fn select<'a>(policy: &'a CheckedPolicy, export: &'a SeriesSet) -> Te
     telemetry
 }
 
-fn selectors(source: &Source) -> Vec<&ArmSelector> {
+/// The series of each selector.
+fn pick<'a>(export: &'a SeriesSet, reading: &'a Reading) -> Vec<Picked<'a>> {
+    let read_as = |(k, selector)| Picked::new(export, selector, is_gauge(&reading.source, k));
+    selectors(&reading.source).into_iter().enumerate().map(read_as).collect()
+}
+
+/// Which selectors there are; the one that must have data is the last.
+pub(super) fn selectors(source: &Source) -> Vec<&ArmSelector> {
     match source {
         Source::Counts { bad, total } => vec![bad, total],
         Source::Events { count, per } => core::iter::once(count).chain(per).collect(),
@@ -86,15 +96,20 @@ fn observe(
     judged_from: Timestamp,
     end: Option<Timestamp>,
 ) -> MetricTelemetry {
-    let matched = picked.iter().map(|p| Matched {
-        selector: p.selector.to_string(),
-        series: p.arms.as_ref().map(|series| series.len() as u64),
-    });
     let mut notes = Vec::new();
     let mut quality = Arms::default();
     let observed = read(reading, picked, judged_from, &mut quality, &mut notes);
     let ended = end.zip(picked.last()).and_then(|(end, needed)| ended(&needed.arms, end, &mut notes));
-    MetricTelemetry { observed, matched: matched.collect(), quality, notes, ended }
+    MetricTelemetry { observed, matched: matched(picked), quality, notes, ended }
+}
+
+/// How many series each selector matched.
+pub(super) fn matched(picked: &[Picked]) -> Vec<Matched> {
+    let of = |p: &Picked| Matched {
+        selector: p.selector.to_string(),
+        series: p.arms.as_ref().map(|series| series.len() as u64),
+    };
+    picked.iter().map(of).collect()
 }
 
 /// An arm is silent if the export goes on for more than so many of its usual steps after its last point: more than a

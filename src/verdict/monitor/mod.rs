@@ -170,10 +170,15 @@ impl Monitor {
             );
         }
         let mut metrics = Vec::new();
-        for (i, metric) in policy.metrics().iter().enumerate() {
+        for metric in policy.metrics() {
+            let place = || format!("metrics: {}", metric.name);
+            if let Some(label) = &metric.each {
+                let message = format!("a monitor has no export in which to find the values of {label:?}: name them");
+                problems.add(format!("{}: each.values", place()), message);
+            }
             match Watched::new(metric) {
                 Ok(watched) => metrics.push(watched),
-                Err(error) => problems.push(error.at(format!("metrics[{i}]"))),
+                Err(error) => problems.push(error.at(place())),
             }
         }
         if let Some(errors) = problems.finish() {
