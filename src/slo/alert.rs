@@ -4,8 +4,14 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fraction, Objective, Rule, WindowSum, Windows, burn, rule::Severity, window::Place};
-use crate::{error::Error, evidence::PValue, time::Timestamp};
+use super::{
+    Fraction, Objective, Rule, WindowSum, Windows, burn, rule::Severity, saved::AlertState, window::Place,
+};
+use crate::{
+    error::{Error, ErrorKind},
+    evidence::PValue,
+    time::Timestamp,
+};
 
 /// What a rule needs before it says anything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -220,6 +226,27 @@ impl Alerts {
                 watched.state = State::Ok;
             }
         }
+    }
+
+    pub(super) fn save(&self) -> Vec<AlertState> {
+        let one = |watched: &Watched| AlertState {
+            state: watched.state,
+            above_since: watched.above_since,
+            open_since: watched.open_since,
+        };
+        self.watched.iter().map(one).collect()
+    }
+
+    pub(super) fn restore(&mut self, states: &[AlertState]) -> Result<(), Error> {
+        if states.len() != self.watched.len() {
+            let message = format!("{} alerts, not {}", states.len(), self.watched.len());
+            return Err(Error::new(ErrorKind::State, message).at("alerts"));
+        }
+        for (watched, saved) in self.watched.iter_mut().zip(states) {
+            (watched.state, watched.above_since) = (saved.state, saved.above_since);
+            watched.open_since = saved.open_since;
+        }
+        Ok(())
     }
 
     /// What each rule says, in their order.

@@ -7,8 +7,15 @@ use serde::{Deserialize, Serialize};
 use super::{
     Accepted, Alerts, Caution, Excess, Objective, Relative, RelativeRule, Rule, Severity, State,
     WindowDesign, Windows,
+    saved::{AlertState, Relative as RelativeState},
+    window::Saved as SavedBuckets,
 };
-use crate::{arm::Arms, error::Error, telemetry::Counts, time::Timestamp};
+use crate::{
+    arm::{Arm, Arms},
+    error::Error,
+    telemetry::Counts,
+    time::Timestamp,
+};
 
 /// What is watched of a canary and its baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -190,5 +197,20 @@ impl Canary {
     /// The relative rule.
     pub fn relative(&self) -> &Relative {
         &self.relative
+    }
+
+    /// Takes the state of an arm that has seen nothing yet.
+    pub(super) fn restore(
+        &mut self,
+        arm: Arm,
+        buckets: &SavedBuckets,
+        alerts: &[AlertState],
+    ) -> Result<(), Error> {
+        self.windows[arm].restore(buckets)?;
+        self.alerts[arm].restore(alerts)
+    }
+
+    pub(super) fn restore_relative(&mut self, state: RelativeState) {
+        self.relative.restore(state);
     }
 }

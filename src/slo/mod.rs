@@ -15,6 +15,7 @@ mod indicator;
 mod objective;
 mod relative;
 mod rule;
+mod saved;
 mod window;
 
 pub use alert::{Alert, Alerts, Caution, State};
@@ -26,4 +27,5 @@ pub use indicator::{Slower, slice, slower_than};
 pub use objective::Objective;
 pub use relative::{Burn, Excess, Impact, Relative, RelativeRule, impact};
 pub use rule::{Generated, Response, Rule, Severity};
+pub use saved::CanaryState;
 pub use window::{Accepted, Tally, WindowDesign, WindowSum, Windows};

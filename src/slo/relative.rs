@@ -9,7 +9,10 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Caution, Fraction, Objective, WindowSum, Windows, alert::exceeds, window::Place};
+use super::{
+    Caution, Fraction, Objective, WindowSum, Windows, alert::exceeds, saved::Relative as RelativeState,
+    window::Place,
+};
 use crate::{
     arm::Arms,
     compare::counts::{Tail, conditional_with},
@@ -170,6 +173,17 @@ impl Relative {
             caution,
             rule,
         })
+    }
+
+    pub(super) fn save(&self) -> RelativeState {
+        let Relative { excess, above_since, open_since, .. } = self;
+        let (excess, above_since, open_since) = (*excess, *above_since, *open_since);
+        RelativeState { excess, above_since, open_since }
+    }
+
+    pub(super) fn restore(&mut self, state: RelativeState) {
+        (self.excess, self.above_since, self.open_since) =
+            (state.excess, state.above_since, state.open_since);
     }
 
     /// The rule.

@@ -12,7 +12,11 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::Error, telemetry::Counts, time::Timestamp};
+use crate::{
+    error::{Error, ErrorKind},
+    telemetry::Counts,
+    time::Timestamp,
+};
 
 /// What the windows of a stream look like.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -324,6 +328,72 @@ impl Windows {
         rings.into_iter().flatten().map(|ring| core::mem::size_of_val(ring.sums.as_slice())).sum()
     }
 
+    /// The buckets of the fine ring, the oldest first.
+    pub(super) fn save(&self) -> Saved {
+        let mut buckets: Vec<i64> = Vec::new();
+        let mut missing = 0;
+        let tell = |missing: &mut i64, buckets: &mut Vec<i64>| {
+            if *missing > 0 {
+                buckets.push(-*missing);
+                *missing = 0;
+            }
+        };
+        for age in (0..self.fine.sums.len() as u64 - 1).rev() {
+            let bucket = self.fine.bucket(age);
+            if bucket == Packed(0) {
+                missing += 1;
+                continue;
+            }
+            // Those before the first are none.
+            if !buckets.is_empty() {
+                tell(&mut missing, &mut buckets);
+            }
+            missing = 0;
+            let counts = bucket.window(1).counts;
+            buckets.extend([counts.total() as i64, counts.bad() as i64]);
+        }
+        if !buckets.is_empty() {
+            tell(&mut missing, &mut buckets);
+        }
+        Saved { newest: self.newest(), buckets, tally: self.tally }
+    }
+
+    /// Takes the state of windows of the same design, which have no coarse buckets.
+    pub(super) fn restore(&mut self, saved: &Saved) -> Result<(), Error> {
+        let wrong = |message: &str| Error::new(ErrorKind::State, message).at("windows");
+        let Some(newest) = saved.newest else {
+            return if saved.buckets.is_empty() { Ok(()) } else { Err(wrong("buckets without an end")) };
+        };
+        let bucket = self.bucket(newest)?;
+        self.go_to(bucket);
+        if self.newest() != Some(newest) {
+            return Err(wrong("a newest bucket that does not end there"));
+        }
+        let (mut numbers, mut taken, mut events) = (saved.buckets.iter(), 0_u64, 0_u64);
+        while let Some(number) = numbers.next() {
+            if *number < 0 {
+                let missing = number.unsigned_abs();
+                taken = taken.saturating_add(missing);
+                self.fine.advance(missing);
+            } else {
+                let bad = numbers.next().and_then(|bad| u64::try_from(*bad).ok());
+                let bad = bad.ok_or_else(|| wrong("a bucket without its bad ones"))?;
+                let counts = Counts::new(bad, number.unsigned_abs())?;
+                (taken, events) = (taken.saturating_add(1), events.saturating_add(counts.total()));
+                if events >= LIMIT {
+                    return Err(wrong("more events than can be counted"));
+                }
+                self.fine.advance(1);
+                self.fine.add(0, Packed::observed(counts));
+            }
+            if taken >= self.fine.sums.len() as u64 {
+                return Err(wrong("more buckets than the longest window has"));
+            }
+        }
+        self.tally = saved.tally;
+        Ok(())
+    }
+
     pub(super) fn place(&self, window: Duration) -> Option<Place> {
         let known = self.design.windows.iter().position(|span| *span == window)?;
         self.places.get(known).copied()
@@ -398,6 +468,15 @@ impl Windows {
             Accepted::Conflicting
         }
     }
+}
+
+/// What windows without coarse buckets keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Saved {
+    pub(super) newest: Option<Timestamp>,
+    /// From the oldest on: of an observed one its events and its bad ones; of so many missing ones less than 0 so many.
+    pub(super) buckets: Vec<i64>,
+    pub(super) tally: Tally,
 }
 
 /// Of each part: one more than the events of a ring need, and so one more than their sum with those of any bucket.

@@ -34,6 +34,8 @@ impl TryFrom<Unchecked> for Counts {
 }
 
 impl Counts {
+    /// None at all.
+    pub(crate) const NONE: Counts = Counts { bad: 0, total: 0 };
     /// A single good one.
     pub(crate) const ONE_GOOD: Counts = Counts { bad: 0, total: 1 };
     /// A single bad one.

@@ -21,6 +21,7 @@ use crate::{
     telemetry::{Counts, Events, Histogram, Intervals, Quality},
     time::{Timestamp, span},
     verdict::{
+        health::MetricHealth,
         observed::{Matched, MetricTelemetry, Missing, Observed},
         report::{Classification, Code, Reason, Way},
         slo::{OnTicket, Slo},
@@ -143,6 +144,12 @@ pub struct BudgetAssessment {
     /// The same among all that can roll back (Holm); compare it with alpha.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harm_adjusted: Option<PValue>,
+    /// Of a monitor: p value of the canary's burn rate being below what a promotion asks for, at every instant; compare it with beta.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safety: Option<PValue>,
+    /// How the telemetry is, of what came interval by interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<MetricHealth>,
     /// What each selector matched.
     pub matched: Vec<Matched>,
     /// What became of the points.
@@ -155,9 +162,9 @@ pub struct BudgetAssessment {
 }
 
 impl BudgetAssessment {
-    /// Judges an objective by itself.
-    pub(super) fn new(slo: &Slo, telemetry: Option<&MetricTelemetry>, beta: f64) -> BudgetAssessment {
-        let mut assessment = BudgetAssessment {
+    /// Nothing is known yet.
+    pub(super) fn blank(slo: &Slo) -> BudgetAssessment {
+        BudgetAssessment {
             slo: slo.name.clone(),
             objective: slo.objective,
             classification: Classification::NoData(None),
@@ -177,8 +184,15 @@ impl BudgetAssessment {
             matched: Vec::new(),
             quality: Arms::default(),
             notes: Vec::new(),
+            safety: None,
+            health: None,
             ended: None,
-        };
+        }
+    }
+
+    /// Judges an objective by itself.
+    pub(super) fn new(slo: &Slo, telemetry: Option<&MetricTelemetry>, beta: f64) -> BudgetAssessment {
+        let mut assessment = BudgetAssessment::blank(slo);
         let Some(found) = telemetry else { return assessment };
         assessment.matched.clone_from(&found.matched);
         assessment.quality = found.quality;
@@ -209,32 +223,40 @@ impl BudgetAssessment {
     }
 
     fn take(&mut self, slo: &Slo, replay: &Replay, beta: f64) -> Result<(), Error> {
-        self.bucket = replay.bucket;
-        self.last_burned = replay.last_burned;
-        self.rules = replay.rules(&slo.objective)?;
-        let relative = replay.relative(&slo.objective, beta)?;
-        self.whole_run(slo, replay, beta)?;
-        let burning = replay.canary.burning();
-        self.burning = Some(burning);
-        // What pages is reason for a ticket, too.
-        let by_ticket =
-            matches!(burning, Burning::Ticket | Burning::Service) && slo.on_ticket == OnTicket::Rollback;
+        let run = Run {
+            canary: &replay.canary,
+            bucket: replay.bucket,
+            sure: total(&replay.least)?,
+            possible: total(&replay.most)?,
+            coverage: replay.coverage(),
+            last_burned: replay.last_burned,
+            p: replay.p()?,
+        };
+        self.see(slo, &run, beta)?;
         // By itself: what does not page is no harm.
-        self.harm = Some(if burning == Burning::Canary || by_ticket { relative.p } else { PValue::ONE });
-        self.relative = Some(relative);
+        self.harm = Some(if is_harm(slo, replay.canary.burning()) { run.p } else { PValue::ONE });
         Ok(())
     }
 
+    /// What is known of a run.
+    pub(super) fn see(&mut self, slo: &Slo, run: &Run, beta: f64) -> Result<(), Error> {
+        self.bucket = run.bucket;
+        self.last_burned = run.last_burned;
+        self.rules = run.rules(&slo.objective)?;
+        self.relative = Some(run.relative(&slo.objective, beta)?);
+        self.burning = Some(run.canary.burning());
+        self.whole_run(slo, run, beta)
+    }
+
     /// What both arms saw in all, the intervals of their burn rates, and what these cost.
-    fn whole_run(&mut self, slo: &Slo, replay: &Replay, beta: f64) -> Result<(), Error> {
-        let (sure, possible) = (total(&replay.least)?, total(&replay.most)?);
+    fn whole_run(&mut self, slo: &Slo, run: &Run, beta: f64) -> Result<(), Error> {
+        let (sure, possible) = (run.sure, run.possible);
         let burn_of = |seen: Counts| {
             slo::interval(seen, &slo.objective, 1.0 - 2.0 * beta, BurnInterval::ClopperPearson)
         };
         let (lower, upper) = (sure.try_map(burn_of)?, possible.try_map(burn_of)?);
         self.interval = Some(Arms::from_fn(|arm| Interval { low: lower[arm].low, ..upper[arm] }));
-        let coverage = replay.coverage();
-        self.arms = Some(sure.map(|counts| WindowSeen::new(&slo.objective, counts, coverage)));
+        self.arms = Some(sure.map(|counts| WindowSeen::new(&slo.objective, counts, run.coverage)));
         let errors = sure.try_map(|counts| Fraction::new(counts.bad(), counts.total()));
         let both = sure.baseline.total().saturating_add(sure.canary.total());
         if let (Ok(errors), Ok(share)) = (errors, Fraction::new(sure.canary.total(), both)) {
@@ -244,14 +266,14 @@ impl BudgetAssessment {
     }
 
     /// What is concluded once the others are known.
-    pub(super) fn conclude(&mut self, adjusted: PValue, alpha: f64) {
+    pub(super) fn conclude(&mut self, adjusted: PValue, [alpha, beta]: [f64; 2]) {
         let (Some(burning), Some(_)) = (self.burning, self.harm) else { return };
         self.harm_adjusted = Some(adjusted);
         let ticket_passes =
             burning == Burning::Ticket && self.on_ticket == OnTicket::Continue && !self.is_unknown();
         self.classification = if adjusted.rejects(alpha) {
             Classification::Fail(Way::High)
-        } else if (burning == Burning::Nobody || ticket_passes) && self.is_shown_low() {
+        } else if (burning == Burning::Nobody || ticket_passes) && self.is_shown_low(beta) {
             Classification::Pass
         } else {
             Classification::Inconclusive
@@ -259,7 +281,10 @@ impl BudgetAssessment {
     }
 
     /// Whether the canary's burn rate is shown to be low enough for a promotion.
-    pub(super) fn is_shown_low(&self) -> bool {
+    fn is_shown_low(&self, beta: f64) -> bool {
+        if let Some(safety) = self.safety {
+            return safety.rejects(beta);
+        }
         let most = self.interval.and_then(|arms| arms.canary.high);
         most.is_some_and(|most| most < self.promote_below.value())
     }
@@ -482,6 +507,47 @@ impl Replay {
         self.least.len() as f64 / (run.as_micros() / self.bucket.as_micros().max(1) + 1) as f64
     }
 
+    /// p of the ratio of the burn rates: twice the smaller of that over the long window and that over the run.
+    fn p(&self) -> Result<PValue, Error> {
+        let (watched, windows) = (self.canary.relative(), self.canary.windows());
+        let rule = watched.rule();
+        let [long, _] = watched.windows(windows.as_ref());
+        let run = Intervals::new(self.least.iter().map(|(end, arms)| (*end, *arms)).collect())?;
+        let above = |intervals: &Intervals<Counts>| {
+            let tested = interval::counts(intervals.arms()).sides(Boundary::Ratio(rule.ratio.value()))?;
+            Ok::<_, Error>(tested.sides().greater)
+        };
+        let recent = match windows.canary.newest() {
+            Some(newest) => above(&run.since(earlier(newest, rule.long)))?.max(watched.p_value(&long)),
+            None => PValue::ONE,
+        };
+        Ok(recent.min(above(&run)?).times(2))
+    }
+}
+
+/// Whether what burns is harm, if it is shown to be the canary.
+pub(super) fn is_harm(slo: &Slo, burning: Burning) -> bool {
+    // What pages is reason for a ticket, too.
+    let by_ticket =
+        matches!(burning, Burning::Ticket | Burning::Service) && slo.on_ticket == OnTicket::Rollback;
+    burning == Burning::Canary || by_ticket
+}
+
+/// What is known of a run under an objective.
+pub(super) struct Run<'a> {
+    pub(super) canary: &'a Canary,
+    pub(super) bucket: Duration,
+    /// What both arms saw in all: surely bad, and perhaps.
+    pub(super) sure: Arms<Counts>,
+    pub(super) possible: Arms<Counts>,
+    /// The share of the buckets that were observed.
+    pub(super) coverage: f64,
+    pub(super) last_burned: Option<Timestamp>,
+    /// p value of the ratio of the burn rates being above the rule's.
+    pub(super) p: PValue,
+}
+
+impl Run<'_> {
     fn window(&self, objective: &Objective, span: Duration) -> Result<Arms<WindowSeen>, Error> {
         let missing = || Error::value(format!("no window of {span:?}"));
         let seen = |sum: WindowSum| WindowSeen::new(objective, sum.counts, sum.coverage());
@@ -509,22 +575,13 @@ impl Replay {
         let (watched, windows) = (self.canary.relative(), self.canary.windows());
         let rule = watched.rule().clone();
         let [long, _] = watched.windows(windows.as_ref());
-        let run = Intervals::new(self.least.iter().map(|(end, arms)| (*end, *arms)).collect())?;
-        let above = |intervals: &Intervals<Counts>| {
-            let tested = interval::counts(intervals.arms()).sides(Boundary::Ratio(rule.ratio.value()))?;
-            Ok::<_, Error>(tested.sides().greater)
-        };
-        let recent = match windows.canary.newest() {
-            Some(newest) => above(&run.since(earlier(newest, rule.long)))?.max(watched.p_value(&long)),
-            None => PValue::ONE,
-        };
         let events = long.try_map(|sum| Events::new(sum.counts.bad(), sum.counts.total() as f64))?;
         Ok(RelativeSeen {
             excess: watched.excess(),
             long: self.window(objective, rule.long)?,
             short: self.window(objective, rule.short)?,
             ratio: events::rate_ratio_with(events, 1.0 - 2.0 * beta, Tail::Exact).ok(),
-            p: recent.min(above(&run)?).times(2),
+            p: self.p,
             rule,
         })
     }
@@ -541,16 +598,21 @@ fn total(buckets: &BTreeMap<Timestamp, Arms<Counts>>) -> Result<Arms<Counts>, Er
     Ok(Arms { baseline: sum(Arm::Baseline)?, canary: sum(Arm::Canary)? })
 }
 
+/// The end of the bucket that an interval ends in.
+pub(super) fn bucket_end(end: Timestamp, bucket: Duration) -> Timestamp {
+    let width = i64::try_from(bucket.as_micros()).unwrap_or(i64::MAX).max(1);
+    let bucket = end.micros().saturating_sub(1).div_euclid(width);
+    Timestamp::from_micros(bucket.saturating_add(1).saturating_mul(width))
+}
+
 /// The sums of the intervals that end in each bucket.
 fn bucketed(
     intervals: &Intervals<Counts>,
     bucket: Duration,
 ) -> Result<BTreeMap<Timestamp, Arms<Counts>>, Error> {
-    let width = i64::try_from(bucket.as_micros()).unwrap_or(i64::MAX).max(1);
     let mut sums: BTreeMap<Timestamp, Arms<Counts>> = BTreeMap::new();
     for (end, arms) in intervals.ends().iter().zip(intervals.arms()) {
-        let bucket = end.micros().saturating_sub(1).div_euclid(width);
-        let end = Timestamp::from_micros(bucket.saturating_add(1).saturating_mul(width));
+        let end = bucket_end(*end, bucket);
         let together = match sums.get(&end) {
             None => *arms,
             Some(before) => {

@@ -49,6 +49,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) policy: &'a Policy,
     pub(super) metrics: Standings<'a>,
     pub(super) slos: &'a [BudgetAssessment],
+    /// What is wrong with the telemetry of each objective.
+    pub(super) slo_faults: &'a [Vec<Fault>],
     pub(super) cohort: Option<&'a CohortAssessment>,
     /// Of a monitor: harm that all metrics show together, be it that none can be named.
     pub(super) together: Option<Reason>,
@@ -87,7 +89,7 @@ pub(super) fn combine(all: Circumstances) -> (Verdict, Vec<Reason>) {
     let mut harm = harm_shown(metrics);
     harm.extend(slos.iter().filter_map(budget::burned));
     if harm.is_empty() {
-        harm.extend(all.together);
+        harm.extend(all.together.clone());
     }
     if !harm.is_empty() {
         return (Verdict::Rollback, harm);
@@ -97,7 +99,7 @@ pub(super) fn combine(all: Circumstances) -> (Verdict, Vec<Reason>) {
         faults.add(policy.common_cause.on, reason);
     }
     let is_common = !faults.holds.is_empty();
-    telemetry_faults(policy, metrics, &mut faults);
+    telemetry_faults(&all, &mut faults);
     for reason in
         cohort.into_iter().filter_map(CohortAssessment::holds).chain(slos.iter().flat_map(budget::holds))
     {
@@ -206,12 +208,10 @@ fn common_causes(metrics: Standings) -> impl Iterator<Item = Reason> {
     })
 }
 
-/// What of the telemetry of the required metrics is wrong.
-fn telemetry_faults(policy: &Policy, metrics: Standings, faults: &mut Faults) {
-    let (on_no_data, on_error) = (policy.telemetry.on_no_data, policy.telemetry.on_error);
-    // What is only suspected never rolls back.
-    let on_suspicion = if on_error == OnFault::Continue { OnFault::Continue } else { OnFault::Hold };
-    for (a, standing) in required(metrics) {
+/// What of the telemetry of the required metrics and of the objectives is wrong.
+fn telemetry_faults(all: &Circumstances, faults: &mut Faults) {
+    let (on_no_data, on_error) = (all.policy.telemetry.on_no_data, all.policy.telemetry.on_error);
+    for (a, standing) in required(all.metrics) {
         let name = &a.metric;
         if let Some(arm) = standing.ended {
             let text = format!("{name} has no telemetry of the {arm} in the last part of the run");
@@ -231,57 +231,68 @@ fn telemetry_faults(policy: &Policy, metrics: Standings, faults: &mut Faults) {
             _ => {}
         }
         for fault in &standing.faults {
-            let (code, on, text) = match *fault {
-                Fault::Stale(age) => (
-                    Code::TelemetryStale,
-                    on_no_data,
-                    format!(
-                        "the newest telemetry of {name} in both arms is {} old",
-                        in_words(age.as_secs_f64())
-                    ),
-                ),
-                Fault::Incomplete(share) => (
-                    Code::TelemetryIncomplete,
-                    on_no_data,
-                    format!("{name} was seen in both arms in {:.0} % of the intervals", 100.0 * share),
-                ),
-                Fault::Gap(gap) => (
-                    Code::TelemetryGap,
-                    on_no_data,
-                    format!(
-                        "{name} was not seen for {}, and not for long since",
-                        in_words(gap.as_secs_f64())
-                    ),
-                ),
-                Fault::Empty(arm) => (
-                    Code::ArmEmpty,
-                    on_suspicion,
-                    format!(
-                        "{name} has no requests in the {arm}, and some in the other arm: are the labels right?"
-                    ),
-                ),
-                Fault::Frozen(arm) => (
-                    Code::TelemetryFrozen,
-                    on_suspicion,
-                    format!("{name} stands still in the {arm}: is it still measured?"),
-                ),
-                Fault::Identical => (
-                    Code::ArmsIdentical,
-                    on_suspicion,
-                    format!("{name} is the very same in both arms: does each selector mean its own?"),
-                ),
-                Fault::Share([seen, planned]) => (
-                    Code::WrongCohortSuspected,
-                    on_suspicion,
-                    format!(
-                        "{name}: the canary has {} % of the requests, where {} % were planned",
-                        trimmed(100.0 * seen),
-                        trimmed(100.0 * planned)
-                    ),
-                ),
-            };
-            faults.add(on, reason(code, a, text));
+            faults.add_fault(all.policy, name, *fault);
         }
+    }
+    for (slo, found) in all.slos.iter().zip(all.slo_faults) {
+        for fault in found {
+            faults.add_fault(all.policy, &slo.slo, *fault);
+        }
+    }
+}
+
+impl Faults {
+    fn add_fault(&mut self, policy: &Policy, name: &str, fault: Fault) {
+        // What is only suspected never rolls back.
+        let suspicion = match policy.telemetry.on_error {
+            OnFault::Continue => OnFault::Continue,
+            OnFault::Hold | OnFault::Rollback => OnFault::Hold,
+        };
+        let missing = policy.telemetry.on_no_data;
+        let (code, on, text) = match fault {
+            Fault::Stale(age) => (
+                Code::TelemetryStale,
+                missing,
+                format!("the newest telemetry of {name} in both arms is {} old", in_words(age.as_secs_f64())),
+            ),
+            Fault::Incomplete(share) => (
+                Code::TelemetryIncomplete,
+                missing,
+                format!("{name} was seen in both arms in {:.0} % of the intervals", 100.0 * share),
+            ),
+            Fault::Gap(gap) => (
+                Code::TelemetryGap,
+                missing,
+                format!("{name} was not seen for {}, and not for long since", in_words(gap.as_secs_f64())),
+            ),
+            Fault::Empty(arm) => (
+                Code::ArmEmpty,
+                suspicion,
+                format!(
+                    "{name} has no requests in the {arm}, and some in the other arm: are the labels right?"
+                ),
+            ),
+            Fault::Frozen(arm) => (
+                Code::TelemetryFrozen,
+                suspicion,
+                format!("{name} stands still in the {arm}: is it still measured?"),
+            ),
+            Fault::Identical => (
+                Code::ArmsIdentical,
+                suspicion,
+                format!("{name} is the very same in both arms: does each selector mean its own?"),
+            ),
+            Fault::Share([seen, planned]) => (
+                Code::WrongCohortSuspected,
+                suspicion,
+                format!(
+                    "{name}: the canary has {} % of the requests, where {} % were planned",
+                    trimmed(100.0 * seen),
+                    trimmed(100.0 * planned)
+                ),
+            ),
+        };
+        self.add(on, Reason { code, metric: Some(name.to_string()), text });
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     arm::{Arm, Arms},
     evidence::twelve_digits,
     time::{Timestamp, span},
+    verdict::report::Classification,
 };
 
 /// The same content in so many intervals one after the other is no chance.
@@ -82,6 +83,12 @@ pub struct MetricHealth {
     pub planned_share: Option<f64>,
 }
 
+/// What an arm told of an interval, be it that there was nothing.
+pub(super) trait Told: PartialEq {
+    /// Which of two under one identity is kept: 2 what was seen, else 1 that it could not be read, 0 that there was nothing.
+    fn rank(&self) -> u8;
+}
+
 /// What of an interval tells whether telemetry is what it says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
@@ -114,6 +121,20 @@ pub(super) struct Watch {
     last: Arms<Option<u64>>,
 }
 
+/// When one looks, and what is asked of the telemetry then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    pub(super) now: Timestamp,
+    /// Up to here all is settled.
+    pub(super) settled: Timestamp,
+    /// Where the first interval begins.
+    pub(super) from: Timestamp,
+    pub(super) planned: Option<f64>,
+    pub(super) max_age: Duration,
+    pub(super) max_gap: Duration,
+    pub(super) coverage: f64,
+}
+
 /// Why telemetry is not trusted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fault {
@@ -138,6 +159,36 @@ fn micros(span: Duration) -> i64 {
 }
 
 impl Watch {
+    /// An interval is settled: what both arms showed, if both did.
+    pub(super) fn seen<'a, T: Told>(
+        &mut self,
+        end: Timestamp,
+        arms: Arms<Option<&'a T>>,
+    ) -> Option<Arms<&'a T>> {
+        let mut told = |arm: Arm| {
+            let health = &mut self.arms[arm];
+            let seen = arms[arm]?;
+            let counter = match seen.rank() {
+                0 => &mut health.nothing,
+                1 => &mut health.failed,
+                _ => {
+                    health.newest = Some(end);
+                    &mut health.intervals
+                }
+            };
+            *counter = counter.saturating_add(1);
+            (seen.rank() > 1).then_some(seen)
+        };
+        match (told(Arm::Baseline), told(Arm::Canary)) {
+            (Some(baseline), Some(canary)) => Some(Arms { baseline, canary }),
+            (None, None) => None,
+            _ => {
+                self.unpaired = self.unpaired.saturating_add(1);
+                None
+            }
+        }
+    }
+
     /// An interval of `length` in which both arms were seen, `same` if they showed the same and that says something.
     pub(super) fn pair(
         &mut self,
@@ -215,8 +266,39 @@ impl Watch {
         }
     }
 
+    /// What is wrong now; and whether nothing is to be expected yet, where nothing was seen.
+    pub(super) fn judge(&self, length: Duration, at: &Now) -> (Vec<Fault>, bool) {
+        let mut faults: Vec<Fault> = self.faults(at.planned).collect();
+        let age = at.now.since(self.newest.unwrap_or(at.from)).unwrap_or_default();
+        let is_old = age > at.max_age.saturating_add(length);
+        if self.paired == 0 {
+            return (faults, !is_old);
+        }
+        if is_old {
+            faults.push(Fault::Stale(age));
+        }
+        let low = self.coverage(at.from, at.settled, length).filter(|share| *share < at.coverage);
+        faults.extend(low.map(Fault::Incomplete));
+        faults.extend(self.gap(at.settled, at.max_gap));
+        (faults, false)
+    }
+
+    /// Which arm there is nothing of; whether it could not be read.
+    pub(super) fn missing(&self) -> Classification {
+        let seen = self.arms.map(|arm| arm.intervals > 0);
+        let failed = self.arms.map(|arm| arm.intervals == 0 && arm.failed > arm.nothing);
+        if failed.baseline || failed.canary {
+            return Classification::Error;
+        }
+        Classification::NoData(match (seen.baseline, seen.canary) {
+            (false, true) => Some(Arm::Baseline),
+            (true, false) => Some(Arm::Canary),
+            _ => None,
+        })
+    }
+
     /// What is wrong with what was seen, whenever one looks.
-    pub(super) fn faults(&self, planned: Option<f64>) -> impl Iterator<Item = Fault> {
+    fn faults(&self, planned: Option<f64>) -> impl Iterator<Item = Fault> {
         let frozen = |arm: Arm| {
             let other = if arm == Arm::Baseline { Arm::Canary } else { Arm::Baseline };
             let alone = self.arms[arm].frozen >= ALIKE && self.arms[other].frozen == 0;
@@ -238,7 +320,7 @@ impl Watch {
     }
 
     /// Whether as much has been seen since the last long gap as that was long at least.
-    pub(super) fn gap(&self, settled: Timestamp, max_gap: Duration) -> Option<Fault> {
+    fn gap(&self, settled: Timestamp, max_gap: Duration) -> Option<Fault> {
         let since = self.since?;
         let seen = settled.since(since).unwrap_or_default();
         let longest = Duration::from_micros(self.longest_gap.unsigned_abs());

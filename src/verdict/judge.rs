@@ -67,7 +67,7 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
     };
     let metrics: Vec<(Assessment, Standing)> = found.into_iter().map(conclude).collect();
     for (slo, adjusted) in slos.iter_mut().zip(deciding) {
-        slo.conclude(adjusted, alpha);
+        slo.conclude(adjusted, [alpha, beta]);
     }
     let due =
         policy.policy().deadline.zip(telemetry.start).map(|(deadline, start)| start.saturating_add(deadline));
@@ -85,6 +85,7 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
         policy: policy.policy(),
         metrics: &metrics,
         slos: &slos,
+        slo_faults: &[],
         cohort: cohort.as_ref(),
         together: None,
         unconfirmed: 0,

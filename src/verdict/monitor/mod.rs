@@ -23,6 +23,7 @@
 //! intervals, as a rule `settle` over the interval. An objective keeps its longest window.
 
 mod bets;
+mod burn;
 mod observation;
 mod queue;
 mod replay;
@@ -34,8 +35,9 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use self::{
+    burn::Burn,
     snapshot::{Crossed, Fallen},
-    watched::{Now, Watched},
+    watched::{Levels, Watched},
 };
 use crate::{
     cohort::Cohort,
@@ -46,9 +48,11 @@ use crate::{
     special::sum::ln_sum_exp,
     time::Timestamp,
     verdict::{
-        checked::CheckedPolicy,
+        budget::BudgetAssessment,
+        checked::{CheckedPolicy, Metric},
         cohorts::CohortAssessment,
         combine::{Circumstances, Standing, combine},
+        health::{Fault, Now},
         policy::{Problems, Role},
         report::{Assessment, Code, Reason, Report, Verdict},
         sections::{OnFault, OnInconclusive},
@@ -104,6 +108,7 @@ pub struct Monitor {
     /// All that ended by then has entered.
     settled: Timestamp,
     metrics: Vec<Watched>,
+    slos: Vec<Burn>,
     cohort: Option<CohortAssessment>,
     /// The canary's planned share from an instant on.
     shares: Vec<(Timestamp, f64)>,
@@ -114,36 +119,45 @@ pub struct Monitor {
     family: Family,
 }
 
-/// The members of the family, by place, with the length of their intervals. Follows from the policy.
+/// Who is in the family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Metric(usize),
+    Slo(usize),
+}
+
+/// All that can roll back, with their weights. Follows from the policy.
 #[derive(Debug, Clone)]
 struct Family {
-    members: Vec<(usize, Weight)>,
-    /// Those that have intervals of one length.
+    members: Vec<(Who, Weight)>,
+    /// Those that have intervals of one length, by their place among the members.
     groups: Vec<Vec<usize>>,
     ln_all: f64,
 }
 
 impl Family {
     fn new(policy: &CheckedPolicy) -> Family {
+        let metrics = policy.metrics().iter().enumerate().filter(|(_, metric)| metric.role.can_roll_back());
+        let metrics = metrics.map(|(place, metric)| (Who::Metric(place), metric.weight, metric.interval));
+        let interval = |slo: &crate::verdict::slo::Slo| slo.bucket.unwrap_or(policy.policy().interval);
+        let slos = policy.slos().iter().enumerate();
+        let slos = slos.map(|(place, slo)| (Who::Slo(place), slo.weight, interval(slo)));
         let mut members = Vec::new();
-        let mut lengths: Vec<Duration> = Vec::new();
-        let mut groups: Vec<Vec<usize>> = Vec::new();
-        for (place, metric) in policy.metrics().iter().enumerate() {
-            if metric.role.can_roll_back() {
-                let group =
-                    lengths.iter().position(|length| *length == metric.interval).unwrap_or_else(|| {
-                        lengths.push(metric.interval);
-                        groups.push(Vec::new());
-                        lengths.len() - 1
-                    });
-                if let Some(group) = groups.get_mut(group) {
-                    group.push(members.len());
-                }
-                members.push((place, metric.weight));
+        let mut groups: Vec<(Duration, Vec<usize>)> = Vec::new();
+        for (who, weight, length) in metrics.chain(slos) {
+            let place = members.len();
+            match groups.iter_mut().find(|(known, _)| *known == length) {
+                Some((_, group)) => group.push(place),
+                None => groups.push((length, vec![place])),
             }
+            members.push((who, weight));
         }
         let ln_all = ln_sum_exp(members.iter().map(|(_, weight)| libm::log(weight.value())));
-        Family { members, groups, ln_all }
+        Family { members, groups: groups.into_iter().map(|(_, group)| group).collect(), ln_all }
+    }
+
+    fn weights(&self) -> Vec<Weight> {
+        self.members.iter().map(|(_, weight)| *weight).collect()
     }
 }
 
@@ -154,6 +168,18 @@ fn earlier(at: Timestamp, span: Duration) -> Timestamp {
 
 fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX).max(1)
+}
+
+fn is_cut(shares: &[(Timestamp, f64)], end: Timestamp, interval: Duration) -> [bool; 2] {
+    let begin = earlier(end, interval);
+    // The first plan is no change.
+    let inside = shares.iter().skip(1).filter(|(at, _)| *at > begin && *at <= end);
+    let [mut changed, mut cut] = [false; 2];
+    for (at, _) in inside {
+        changed = true;
+        cut |= *at < end;
+    }
+    [changed, cut]
 }
 
 impl Monitor {
@@ -173,12 +199,20 @@ impl Monitor {
         for metric in policy.metrics() {
             let place = || format!("metrics: {}", metric.name);
             if let Some(label) = &metric.each {
-                let message = format!("a monitor has no export in which to find the values of {label:?}: name them");
+                let message =
+                    format!("a monitor has no export in which to find the values of {label:?}: name them");
                 problems.add(format!("{}: each.values", place()), message);
             }
             match Watched::new(metric) {
                 Ok(watched) => metrics.push(watched),
                 Err(error) => problems.push(error.at(place())),
+            }
+        }
+        let mut slos = Vec::new();
+        for (i, slo) in policy.slos().iter().enumerate() {
+            match Burn::new(slo, policy.policy().interval) {
+                Ok(burn) => slos.push(burn),
+                Err(error) => problems.push(error.at(format!("slo[{i}]"))),
             }
         }
         if let Some(errors) = problems.finish() {
@@ -191,6 +225,7 @@ impl Monitor {
             start,
             settled: start,
             metrics,
+            slos,
             cohort: None,
             shares: shares.into_iter().collect(),
             crossed: None,
@@ -218,6 +253,13 @@ impl Monitor {
         u32::try_from(place).ok().map(MetricId)
     }
 
+    /// What observations of this objective name. They come in intervals of the policy's length, as counts, or as histograms where it is about latency.
+    #[must_use]
+    pub fn objective(&self, name: &str) -> Option<MetricId> {
+        let place = self.policy.slos().iter().position(|slo| slo.name == name)?;
+        u32::try_from(self.policy.metrics().len() + place).ok().map(MetricId)
+    }
+
     /// Takes what an arm showed in an interval. In which order observations come makes no difference, nor do repetitions.
     ///
     /// # Errors
@@ -225,33 +267,51 @@ impl Monitor {
     /// metric's, a histogram with other edges than the metric's first, or more than 4,096 intervals that are not settled. Nothing changed then.
     pub fn observe(&mut self, observation: Observation) -> Result<Accepted, Error> {
         let Observation { metric: MetricId(place), arm, end, seen } = observation;
+        let (metrics, slos) = (self.policy.metrics(), self.policy.slos());
         let place = place as usize;
-        let (Some(metric), Some(watched)) = (self.policy.metrics().get(place), self.metrics.get_mut(place))
-        else {
-            return Err(Error::value(format!("metric {place}, of {}", self.metrics.len())));
+        let slo =
+            place.checked_sub(metrics.len()).and_then(|place| slos.get(place).zip(self.slos.get_mut(place)));
+        let metric = metrics.get(place).zip(self.metrics.get_mut(place));
+        let policy = self.policy.policy();
+        let (name, interval) = match (&metric, &slo) {
+            (Some((metric, _)), _) => (&metric.name, metric.interval),
+            (_, Some((slo, _))) => (&slo.name, policy.interval),
+            _ => {
+                let message = format!("metric {place}, of {}", metrics.len() + slos.len());
+                return Err(Error::value(message));
+            }
         };
         let since = i128::from(end.micros()) - i128::from(self.start.micros());
-        let length = i128::from(micros(metric.interval));
+        let length = i128::from(micros(interval));
         if since <= 0 || since % length != 0 {
-            let length = crate::time::span::format(metric.interval);
+            let length = crate::time::span::format(interval);
             let message = format!(
                 "an interval that ends at {end} does not end at {} plus a number of {length}",
                 self.start
             );
-            return Err(Error::value(message).at(metric.name.clone()));
+            return Err(Error::value(message).at(name.clone()));
         }
-        let health = &mut watched.settled.watch.arms[arm];
-        if since - length < i128::from(micros(self.policy.policy().warmup))
-            && !self.policy.policy().warmup.is_zero()
-        {
-            health.outside = health.outside.saturating_add(1);
-            return Ok(Accepted::Outside);
-        }
-        if end <= self.settled {
-            health.late = health.late.saturating_add(1);
-            return Ok(Accepted::Late);
-        }
-        watched.take(metric, &end, arm, seen).map_err(|error| error.at(metric.name.clone()))
+        let warmup = i128::try_from(policy.warmup.as_micros()).unwrap_or(i128::MAX);
+        let outside = since - length < warmup;
+        let late = end <= self.settled;
+        let watch = match (metric, slo) {
+            (Some((metric, watched)), _) if !outside && !late => {
+                return watched.take(metric, end, arm, seen).map_err(|error| error.at(metric.name.clone()));
+            }
+            (_, Some((slo, burn))) if !outside && !late => {
+                return burn.take(slo, end, arm, seen).map_err(|error| error.at(slo.name.clone()));
+            }
+            (Some((_, watched)), _) => &mut watched.settled.watch,
+            (_, Some((_, burn))) => &mut burn.settled.watch,
+            _ => return Ok(Accepted::Late),
+        };
+        let health = &mut watch.arms[arm];
+        let (counter, accepted) = match outside {
+            true => (&mut health.outside, Accepted::Outside),
+            false => (&mut health.late, Accepted::Late),
+        };
+        *counter = counter.saturating_add(1);
+        Ok(accepted)
     }
 
     /// The canary is to have this share of the traffic from `at` on. Intervals in which it changes are left out. Where a plan is known, a share that
@@ -287,8 +347,10 @@ impl Monitor {
         earlier(now, self.policy.policy().telemetry.settle).max(self.settled)
     }
 
-    fn is_due(&self, until: Timestamp) -> bool {
-        self.metrics.iter().any(|watched| watched.queue.first().is_some_and(|end| end <= until))
+    /// The end of the earliest interval that is not settled.
+    fn first(&self) -> Option<Timestamp> {
+        let metrics = self.metrics.iter().filter_map(|watched| watched.queue.first());
+        metrics.chain(self.slos.iter().filter_map(|burn| burn.queue.first())).min()
     }
 
     /// Enters all intervals that are due at `now`. From here on what they showed is for good, and what else comes of them is late. A `now` that is before
@@ -312,10 +374,7 @@ impl Monitor {
 
     fn enter(&mut self, now: Timestamp) {
         let until = self.due(now);
-        while let Some(end) = self.metrics.iter().filter_map(|watched| watched.queue.first()).min() {
-            if end > until {
-                break;
-            }
+        while let Some(end) = self.first().filter(|end| *end <= until) {
             self.round(end);
         }
         self.settled = until;
@@ -329,15 +388,19 @@ impl Monitor {
             if watched.queue.first() == Some(end)
                 && let Some(pending) = watched.queue.pop()
             {
-                let begin = earlier(end, metric.interval);
-                // The first plan is no change.
-                let changes = self.shares.iter().skip(1).filter(|(at, _)| *at > begin && *at <= end);
-                let mut changes = changes.peekable();
-                let is_cut = changes.peek().is_some_and(|(at, _)| *at < end);
-                if changes.any(|(at, _)| *at <= end) {
+                let [changed, cut] = is_cut(&self.shares, end, metric.interval);
+                if changed {
                     watched.settled.watch.replan();
                 }
-                watched.settle(metric, max_gap, pending, is_cut);
+                watched.settle(metric, max_gap, pending, cut);
+            }
+        }
+        let interval = policy.policy().interval;
+        for (slo, burn) in policy.slos().iter().zip(&mut self.slos) {
+            if burn.queue.first() == Some(end)
+                && let Some(pending) = burn.queue.pop()
+            {
+                burn.settle(slo, interval, max_gap, pending);
             }
         }
         self.look(end);
@@ -352,13 +415,19 @@ impl Monitor {
     fn look(&mut self, end: Timestamp) {
         let policy = Arc::clone(&self.policy);
         let threshold = -libm::log(policy.policy().alpha);
-        let ln_e = |place: usize| {
-            let of = policy.metrics().get(place).zip(self.metrics.get(place));
-            of.map_or(f64::NEG_INFINITY, |(metric, watched)| watched.ln_harm(metric))
+        let ln_e = |who: Who| match who {
+            Who::Metric(place) => {
+                let of = policy.metrics().get(place).zip(self.metrics.get(place));
+                of.map_or(f64::NEG_INFINITY, |(metric, watched)| watched.ln_harm(metric))
+            }
+            Who::Slo(place) => {
+                let of = policy.slos().get(place).zip(self.slos.get(place));
+                of.map_or(f64::NEG_INFINITY, |(slo, burn)| burn.ln_harm(slo))
+            }
         };
         let Family { members, groups, ln_all } = &self.family;
-        let all: Vec<(f64, Weight)> = members.iter().map(|(place, weight)| (ln_e(*place), *weight)).collect();
-        let mut named: Vec<(usize, f64)> = Vec::new();
+        let all: Vec<(f64, Weight)> = members.iter().map(|(who, weight)| (ln_e(*who), *weight)).collect();
+        let mut named: Vec<(Who, f64)> = Vec::new();
         for group in groups {
             let terms = group.iter().filter_map(|i| all.get(*i)).map(|(ln_e, w)| libm::log(w.value()) + ln_e);
             let mean = ln_sum_exp(terms) - ln_all;
@@ -374,11 +443,15 @@ impl Monitor {
             };
             let family: Vec<Member> = all.iter().enumerate().map(member).collect();
             let adjusted = closed_testing(&family);
-            named.extend(members.iter().zip(adjusted).map(|((place, _), e)| (*place, e.ln())));
+            named.extend(members.iter().zip(adjusted).map(|((who, _), e)| (*who, e.ln())));
         }
-        for (place, ln_e) in named {
-            if let Some(watched) = self.metrics.get_mut(place) {
-                watched.settled.named = watched.settled.named.max(ln_e);
+        for (who, ln_e) in named {
+            let largest = match who {
+                Who::Metric(place) => self.metrics.get_mut(place).map(|watched| &mut watched.settled.named),
+                Who::Slo(place) => self.slos.get_mut(place).map(|burn| &mut burn.settled.named),
+            };
+            if let Some(largest) = largest {
+                *largest = largest.max(ln_e);
             }
         }
     }
@@ -386,12 +459,21 @@ impl Monitor {
     /// What is known at `now`, of all telemetry that is due then. Pure: nothing changes, and what it enters is entered again by
     /// [`settle`](Monitor::settle).
     pub fn evaluate(&self, now: Timestamp) -> Report {
-        if self.is_due(self.due(now)) {
+        let until = self.due(now);
+        if self.first().is_some_and(|end| end <= until) {
             let mut ahead = self.clone();
             ahead.enter(now);
             return ahead.report(now);
         }
         self.report(now)
+    }
+
+    /// Where the first interval of a length begins that is not in the warm-up.
+    fn begin(&self, interval: Duration) -> Timestamp {
+        let (length, warmup) = (i128::from(micros(interval)), self.policy.policy().warmup.as_micros());
+        let warmup = i128::try_from(warmup).unwrap_or(i128::MAX / 4).min(i128::MAX / 4);
+        let begin = i128::from(self.start.micros()) + (warmup + length - 1) / length * length;
+        Timestamp::from_micros(i64::try_from(begin).unwrap_or(i64::MAX))
     }
 
     fn planned(&self, at: Timestamp) -> Option<f64> {
@@ -404,28 +486,28 @@ impl Monitor {
         let now = now.max(self.settled);
         let settled = self.due(now);
         let begin = self.start.saturating_add(policy.warmup);
-        let share_of_level =
-            share_of_level(&self.family.members.iter().map(|(_, weight)| *weight).collect::<Vec<Weight>>());
-        let planned = self.planned(settled);
-        let assess = |(metric, watched): (&crate::verdict::checked::Metric, &Watched)| {
-            let length = micros(metric.interval);
-            let before = (micros_or_zero(policy.warmup) + length - 1) / length * length;
-            let at = Now {
-                now,
-                settled,
-                from: self.start.saturating_add(Duration::from_micros(before.unsigned_abs())),
-                alpha: policy.alpha,
-                beta: policy.beta,
-                share: share_of_level(metric.weight),
-                planned,
-                max_age: policy.telemetry.max_age,
-                max_gap: policy.telemetry.max_gap,
-                coverage: policy.telemetry.coverage,
-            };
-            watched.assess(metric, &at)
+        let share_of_level = share_of_level(&self.family.weights());
+        let telemetry = &policy.telemetry;
+        let at = |interval: Duration| Now {
+            now,
+            settled,
+            from: self.begin(interval),
+            planned: self.planned(settled),
+            max_age: telemetry.max_age,
+            max_gap: telemetry.max_gap,
+            coverage: telemetry.coverage,
+        };
+        let levels =
+            |weight: Weight| Levels { alpha: policy.alpha, beta: policy.beta, share: share_of_level(weight) };
+        let assess = |(metric, watched): (&Metric, &Watched)| {
+            watched.assess(metric, &at(metric.interval), levels(metric.weight))
         };
         let metrics: Vec<(Assessment, Standing)> =
             self.policy.metrics().iter().zip(&self.metrics).map(assess).collect();
+        let slos = self.policy.slos().iter().zip(&self.slos);
+        let (slos, slo_faults): (Vec<BudgetAssessment>, Vec<Vec<Fault>>) = slos
+            .map(|(slo, burn)| burn.assess(slo, policy.interval, &at(policy.interval), levels(slo.weight)))
+            .unzip();
         let unknown = |cohorts| CohortAssessment::new(cohorts, None, &[]);
         let cohort = self.cohort.clone().or_else(|| self.policy.cohorts().map(unknown));
         let deadline_passed =
@@ -435,7 +517,8 @@ impl Monitor {
             _ => combine(Circumstances {
                 policy,
                 metrics: &metrics,
-                slos: &[],
+                slos: &slos,
+                slo_faults: &slo_faults,
                 cohort: cohort.as_ref(),
                 together: self.crossed.map(|crossed| together(&crossed)),
                 unconfirmed: policy.decision.confirmations.saturating_sub(self.confirmed),
@@ -465,7 +548,7 @@ impl Monitor {
             end: Some(settled).filter(|settled| *settled > self.start),
             warmup: policy.warmup,
             metrics: metrics.into_iter().map(|(assessment, _)| assessment).collect(),
-            slo: Vec::new(),
+            slo: slos,
             cohort,
         }
     }
@@ -476,25 +559,28 @@ impl Monitor {
         let policy = self.policy.policy();
         let telemetry = &policy.telemetry;
         let settled = self.due(now);
-        let each = self.policy.metrics().iter().zip(&self.metrics).flat_map(|(metric, watched)| {
-            let length = i128::from(micros(metric.interval));
+        let of = |interval: Duration, first: Option<Timestamp>, newest: Option<Timestamp>| {
+            let length = i128::from(micros(interval));
             let since = i128::from(settled.micros()) - i128::from(self.start.micros());
             let next = i128::from(self.start.micros()) + (since.div_euclid(length) + 1) * length;
             let next = Timestamp::from_micros(i64::try_from(next).unwrap_or(i64::MAX));
-            let first = watched.queue.first().map_or(next, |first| first.min(next));
-            let newest = watched.settled.watch.newest.unwrap_or(self.start.saturating_add(policy.warmup));
-            let stale = newest.saturating_add(telemetry.max_age).saturating_add(metric.interval);
+            let first = first.map_or(next, |first| first.min(next));
+            let newest = newest.unwrap_or(self.begin(interval));
+            let stale = newest.saturating_add(telemetry.max_age).saturating_add(interval);
             [first.saturating_add(telemetry.settle), stale.saturating_add(Duration::from_micros(1))]
+        };
+        let metrics = self.policy.metrics().iter().zip(&self.metrics);
+        let metrics = metrics.map(|(metric, watched)| {
+            of(metric.interval, watched.queue.first(), watched.settled.watch.newest)
         });
+        let slos = self.slos.iter();
+        let slos = slos.map(|burn| of(policy.interval, burn.queue.first(), burn.settled.watch.newest));
+        let each = metrics.chain(slos).flatten();
         let deadline = policy.deadline.map(|deadline| self.start.saturating_add(deadline));
         let begin = self.start.saturating_add(policy.warmup);
         let all = each.chain(deadline).chain([begin]);
         all.filter(|at| *at > now).min().unwrap_or(Timestamp::from_micros(i64::MAX))
     }
-}
-
-fn micros_or_zero(span: Duration) -> i64 {
-    i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
 }
 
 fn together(crossed: &Crossed) -> Reason {

@@ -6,7 +6,7 @@ use crate::{
     arm::{Arm, Arms},
     error::Error,
     time::Timestamp,
-    verdict::monitor::observation::{Accepted, Seen},
+    verdict::{health::Told, monitor::observation::Accepted},
 };
 
 /// More unsettled intervals than this no metric may have: nobody calls `settle`, or an end is far ahead.
@@ -14,20 +14,26 @@ pub(super) const MOST_PENDING: usize = 4_096;
 
 /// An interval, of which an arm may have come.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Pending {
+pub(super) struct Pending<T> {
     pub(super) end: Timestamp,
-    pub(super) arms: Arms<Option<Seen>>,
+    pub(super) arms: Arms<Option<T>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Queue(VecDeque<Pending>);
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Queue<T>(VecDeque<Pending<T>>);
 
-impl Queue {
-    pub(super) fn from_list(list: Vec<Pending>) -> Queue {
+impl<T> Default for Queue<T> {
+    fn default() -> Queue<T> {
+        Queue(VecDeque::new())
+    }
+}
+
+impl<T: Told> Queue<T> {
+    pub(super) fn from_list(list: Vec<Pending<T>>) -> Queue<T> {
         Queue(list.into())
     }
 
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Pending> {
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Pending<T>> {
         self.0.iter()
     }
 
@@ -36,7 +42,7 @@ impl Queue {
         self.0.front().map(|pending| pending.end)
     }
 
-    pub(super) fn pop(&mut self) -> Option<Pending> {
+    pub(super) fn pop(&mut self) -> Option<Pending<T>> {
         self.0.pop_front()
     }
 
@@ -44,7 +50,7 @@ impl Queue {
     ///
     /// # Errors
     /// Too many intervals; nothing changed.
-    pub(super) fn take(&mut self, end: Timestamp, arm: Arm, seen: Seen) -> Result<Accepted, Error> {
+    pub(super) fn take(&mut self, end: Timestamp, arm: Arm, seen: T) -> Result<Accepted, Error> {
         // Most come last.
         let place = match self.0.back() {
             Some(last) if last.end >= end => self.0.partition_point(|pending| pending.end < end),
@@ -58,8 +64,8 @@ impl Queue {
                     None => *slot = Some(seen),
                     Some(before) if *before == seen => return Ok(Accepted::Duplicate),
                     // What was not there a moment ago, or could not be read, has come after all; in whatever order they come.
-                    Some(before) if rank(&seen) > rank(before) => *slot = Some(seen),
-                    Some(before) if rank(&seen) < rank(before) => return Ok(Accepted::Duplicate),
+                    Some(before) if seen.rank() > before.rank() => *slot = Some(seen),
+                    Some(before) if seen.rank() < before.rank() => return Ok(Accepted::Duplicate),
                     Some(_) => return Ok(Accepted::Conflicting),
                 }
             }
@@ -74,14 +80,5 @@ impl Queue {
             }
         }
         Ok(Accepted::New)
-    }
-}
-
-/// Which of two that came under one identity is kept: what was seen, else that it could not be read.
-fn rank(seen: &Seen) -> u8 {
-    match seen {
-        Seen::Nothing => 0,
-        Seen::Failed => 1,
-        _ => 2,
     }
 }

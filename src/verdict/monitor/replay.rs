@@ -18,11 +18,12 @@ impl Monitor {
     #[must_use]
     pub fn observations(&self, telemetry: &Telemetry) -> Vec<Observation> {
         let mut all = Vec::new();
-        for (place, metric) in self.policy.metrics().iter().enumerate() {
-            let Ok(id) = u32::try_from(place) else { break };
-            let found = telemetry.metric(&metric.name).and_then(|found| found.observed.as_ref().ok());
+        let metrics = self.policy.metrics().iter().map(|m| (telemetry.metric(&m.name), m.interval));
+        let interval = self.policy.policy().interval;
+        let slos = self.policy.slos().iter().map(|slo| (telemetry.slo(&slo.name), interval));
+        for (id, (found, interval)) in (0..).zip(metrics.chain(slos)) {
             let grid = |at: Timestamp| {
-                let (start, length) = (i128::from(self.start.micros()), i128::from(micros(metric.interval)));
+                let (start, length) = (i128::from(self.start.micros()), i128::from(micros(interval)));
                 let since = i128::from(at.micros()) - start;
                 let end = start + (since + length - 1).div_euclid(length) * length;
                 Timestamp::from_micros(i64::try_from(end).unwrap_or(i64::MAX))
@@ -30,7 +31,7 @@ impl Monitor {
             let mut tell = |end: Timestamp, arm: Arm, seen: Seen| {
                 all.push(Observation::new(MetricId(id), arm, grid(end), seen));
             };
-            if let Some(observed) = found {
+            if let Some(Ok(observed)) = found.map(|found| &found.observed) {
                 told(observed, &mut tell);
             }
         }

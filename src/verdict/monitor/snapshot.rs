@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     MOST_SHARES, Monitor,
+    burn::{self, Burn},
     observation::Seen,
     queue::{MOST_PENDING, Pending, Queue},
     watched::{Settled, Watched},
@@ -17,6 +18,7 @@ use crate::{
     arm::Arms,
     error::{Error, ErrorKind},
     sequential::process::{Schema, text, texts},
+    slo::CanaryState,
     telemetry::{Counts, Events, Histogram, Moments, Ratio, Samples},
     time::Timestamp,
     verdict::{checked::CheckedPolicy, cohorts::CohortAssessment, report::Reason},
@@ -57,6 +59,8 @@ pub struct Snapshot {
     start: Timestamp,
     settled: Timestamp,
     metrics: Vec<Saved>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    slo: Vec<SavedSlo>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cohort: Option<CohortAssessment>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -74,6 +78,59 @@ struct Saved {
     settled: Settled,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pending: Vec<Interval>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedSlo {
+    settled: burn::Settled,
+    canary: CanaryState,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pending: Vec<PendingSlo>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PendingSlo {
+    end: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    baseline: Option<burn::Shown>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    canary: Option<burn::Shown>,
+}
+
+impl SavedSlo {
+    fn new(burn: &Burn) -> SavedSlo {
+        let pending = |pending: &Pending<burn::Shown>| PendingSlo {
+            end: pending.end,
+            baseline: pending.arms.baseline,
+            canary: pending.arms.canary,
+        };
+        SavedSlo {
+            settled: burn.settled.clone(),
+            canary: burn.save(),
+            pending: burn.queue.iter().map(pending).collect(),
+        }
+    }
+
+    fn queue(pending: Vec<PendingSlo>, after: Timestamp) -> Result<Queue<burn::Shown>, Error> {
+        admit(pending.iter().map(|pending| pending.end), after)?;
+        let list = pending
+            .into_iter()
+            .map(|PendingSlo { end, baseline, canary }| Pending { end, arms: Arms { baseline, canary } });
+        Ok(Queue::from_list(list.collect()))
+    }
+}
+
+/// Whether intervals that end so can be unsettled.
+fn admit(mut ends: impl ExactSizeIterator<Item = Timestamp>, after: Timestamp) -> Result<(), Error> {
+    if ends.len() > MOST_PENDING {
+        return Err(wrong(format!("{} intervals that are not settled", ends.len())));
+    }
+    match ends.find(|end| *end <= after) {
+        Some(end) => Err(wrong(format!("the interval that ended at {end} is settled"))),
+        None => Ok(()),
+    }
 }
 
 /// An interval that is not settled.
@@ -147,7 +204,7 @@ impl Shown {
 impl Saved {
     fn new(watched: &Watched) -> Saved {
         let shown = |seen: &Option<Seen>| seen.as_ref().map(Shown::new);
-        let interval = |pending: &Pending| Interval {
+        let interval = |pending: &Pending<Seen>| Interval {
             end: pending.end,
             baseline: shown(&pending.arms.baseline),
             canary: shown(&pending.arms.canary),
@@ -155,15 +212,10 @@ impl Saved {
         Saved { settled: watched.settled.clone(), pending: watched.queue.iter().map(interval).collect() }
     }
 
-    fn queue(pending: Vec<Interval>, edges: &[f64], after: Timestamp) -> Result<Queue, Error> {
-        if pending.len() > MOST_PENDING {
-            return Err(wrong(format!("{} intervals that are not settled", pending.len())));
-        }
+    fn queue(pending: Vec<Interval>, edges: &[f64], after: Timestamp) -> Result<Queue<Seen>, Error> {
+        admit(pending.iter().map(|interval| interval.end), after)?;
         let mut queue = Vec::with_capacity(pending.len());
         for Interval { end, baseline, canary } in pending {
-            if end <= after {
-                return Err(wrong(format!("the interval that ended at {end} is settled")));
-            }
             let seen = |shown: Option<Shown>| shown.map(|shown| shown.seen(edges)).transpose();
             queue.push(Pending { end, arms: Arms { baseline: seen(baseline)?, canary: seen(canary)? } });
         }
@@ -185,6 +237,7 @@ impl Monitor {
             start: self.start,
             settled: self.settled,
             metrics: self.metrics.iter().map(Saved::new).collect(),
+            slo: self.slos.iter().map(SavedSlo::new).collect(),
             cohort: self.cohort.clone(),
             shares: self.shares.iter().map(|(from, canary)| Share { from: *from, canary: *canary }).collect(),
             crossed: self.crossed,
@@ -227,6 +280,19 @@ impl Monitor {
                 .and_then(|queue| Watched::resume(metric, saved.settled, queue));
             metrics.push(watched.map_err(|error| error.at(format!("metrics[{i}]")))?);
         }
+        if snapshot.slo.len() != monitor.slos.len() {
+            let message = format!("{} objectives, not {}", snapshot.slo.len(), monitor.slos.len());
+            return Err(wrong(message).at("slo"));
+        }
+        let interval = monitor.policy.policy().interval;
+        let mut slos = Vec::with_capacity(snapshot.slo.len());
+        for (i, (slo, saved)) in monitor.policy.slos().iter().zip(snapshot.slo).enumerate() {
+            let SavedSlo { settled, canary, pending } = saved;
+            let burn = SavedSlo::queue(pending, snapshot.settled)
+                .and_then(|queue| Burn::resume(slo, interval, settled, canary, queue));
+            slos.push(burn.map_err(|error| error.at(format!("slo[{i}]")))?);
+        }
+        monitor.slos = slos;
         monitor.settled = snapshot.settled;
         monitor.metrics = metrics;
         monitor.cohort = snapshot.cohort.filter(|_| monitor.policy.cohorts().is_some());

@@ -15,7 +15,7 @@ use crate::{
     verdict::{
         checked::{Ask, Metric},
         combine::Standing,
-        health::{Fault, Look, Watch},
+        health::{Look, Now, Told, Watch},
         monitor::{
             bets::{Bets, Pair},
             observation::{Accepted, Seen},
@@ -54,26 +54,17 @@ pub(super) struct Settled {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Watched {
-    pub(super) queue: Queue,
+    pub(super) queue: Queue<Seen>,
     pub(super) settled: Settled,
 }
 
 /// What a metric needs to know of the monitor.
 #[derive(Clone, Copy)]
-pub(super) struct Now {
-    pub(super) now: Timestamp,
-    /// Up to here all is settled.
-    pub(super) settled: Timestamp,
-    /// Where the first interval begins.
-    pub(super) from: Timestamp,
+pub(super) struct Levels {
     pub(super) alpha: f64,
     pub(super) beta: f64,
-    /// The metric's part of alpha.
+    /// The metric's part of alpha, as its inverse.
     pub(super) share: f64,
-    pub(super) planned: Option<f64>,
-    pub(super) max_age: Duration,
-    pub(super) max_gap: Duration,
-    pub(super) coverage: f64,
 }
 
 /// Beyond this no process takes a gauge.
@@ -98,7 +89,7 @@ impl Watched {
     }
 
     /// A restored state, if it can be one of the metric's.
-    pub(super) fn resume(metric: &Metric, settled: Settled, queue: Queue) -> Result<Watched, Error> {
+    pub(super) fn resume(metric: &Metric, settled: Settled, queue: Queue<Seen>) -> Result<Watched, Error> {
         settled.bets.check(metric)?;
         let Settled { largest, named, safest, .. } = settled;
         if [largest, named, safest].iter().any(|ln_e| *ln_e < 0.0) {
@@ -111,7 +102,7 @@ impl Watched {
         for Pending { end, arms } in queue.iter() {
             for (arm, seen) in [(Arm::Baseline, &arms.baseline), (Arm::Canary, &arms.canary)] {
                 if let Some(seen) = seen {
-                    let _ = watched.take(metric, end, arm, seen.clone())?;
+                    let _ = watched.take(metric, *end, arm, seen.clone())?;
                 }
             }
         }
@@ -125,7 +116,7 @@ impl Watched {
     pub(super) fn take(
         &mut self,
         metric: &Metric,
-        end: &Timestamp,
+        end: Timestamp,
         arm: Arm,
         seen: Seen,
     ) -> Result<Accepted, Error> {
@@ -151,7 +142,7 @@ impl Watched {
         if let Seen::Histogram(histogram) = &seen {
             self.settled.bets.take_edges(histogram);
         }
-        let accepted = self.queue.take(*end, arm, seen)?;
+        let accepted = self.queue.take(end, arm, seen)?;
         let counter = match accepted {
             Accepted::Duplicate => &mut health.duplicates,
             Accepted::Conflicting => &mut health.conflicting,
@@ -162,32 +153,16 @@ impl Watched {
     }
 
     /// Enters an interval that is complete, or never will be.
-    pub(super) fn settle(&mut self, metric: &Metric, max_gap: Duration, pending: Pending, is_cut: bool) {
+    pub(super) fn settle(
+        &mut self,
+        metric: &Metric,
+        max_gap: Duration,
+        pending: Pending<Seen>,
+        is_cut: bool,
+    ) {
         let Settled { bets, totals, watch, fault, used, first, .. } = &mut self.settled;
         let Pending { end, arms } = pending;
-        let mut missing = false;
-        for (arm, seen) in [(Arm::Baseline, &arms.baseline), (Arm::Canary, &arms.canary)] {
-            let health = &mut watch.arms[arm];
-            let counter = match seen {
-                Some(Seen::Nothing) => Some(&mut health.nothing),
-                Some(Seen::Failed) => Some(&mut health.failed),
-                None => None,
-                Some(_) => {
-                    health.newest = Some(end);
-                    health.intervals = health.intervals.saturating_add(1);
-                    continue;
-                }
-            };
-            missing = true;
-            if let Some(counter) = counter {
-                *counter = counter.saturating_add(1);
-            }
-        }
-        let (Some(baseline), Some(canary), false) = (&arms.baseline, &arms.canary, missing) else {
-            let alone = [&arms.baseline, &arms.canary]
-                .into_iter()
-                .any(|seen| seen.as_ref().is_some_and(|s| !matches!(s, Seen::Nothing | Seen::Failed)));
-            watch.unpaired = watch.unpaired.saturating_add(u64::from(alone));
+        let Some(Arms { baseline, canary }) = watch.seen(end, arms.as_ref().map(Option::as_ref)) else {
             return;
         };
         let looks = Arms { baseline: look(baseline), canary: look(canary) };
@@ -243,7 +218,8 @@ impl Watched {
     }
 
     /// What is known of it now.
-    pub(super) fn assess(&self, metric: &Metric, at: &Now) -> (Assessment, Standing) {
+    pub(super) fn assess(&self, metric: &Metric, at: &Now, levels: Levels) -> (Assessment, Standing) {
+        let Levels { alpha, beta, share } = levels;
         let Settled { bets, totals, watch, largest, named, safest, .. } = &self.settled;
         let mut assessment = Assessment::blank(metric);
         let mut standing = Standing::default();
@@ -262,8 +238,8 @@ impl Watched {
         });
         let decides = metric.role.can_roll_back();
         if let Some(arms) = totals.summaries(edges) {
-            assessment.effects = totals.effects(&arms, edges, metric.ask == Ask::Trend, 1.0 - 2.0 * at.alpha);
-            assessment.effects.splice(0..0, bets.effect(1.0 - 2.0 * at.alpha));
+            assessment.effects = totals.effects(&arms, edges, metric.ask == Ask::Trend, 1.0 - 2.0 * alpha);
+            assessment.effects.splice(0..0, bets.effect(1.0 - 2.0 * alpha));
             assessment.arms = Some(arms);
             standing.few =
                 metric.min_sample > 0 && arms.baseline.size.min(arms.canary.size) < metric.min_sample as f64;
@@ -287,72 +263,46 @@ impl Watched {
         assessment.harm = Some(PValue::saturating(-largest));
         assessment.safety = Some(PValue::saturating(-safest));
         let by_itself = PValue::saturating(-largest);
-        let adjusted = by_itself.scaled(at.share).min(PValue::saturating(-named));
+        let adjusted = by_itself.scaled(share).min(PValue::saturating(-named));
         let harmful = if decides {
             assessment.harm_adjusted = Some(adjusted);
-            adjusted.rejects(at.alpha)
+            adjusted.rejects(alpha)
         } else {
-            by_itself.rejects(at.alpha)
+            by_itself.rejects(alpha)
         };
         assessment.unequal_load = self.unequal_load(metric);
         standing.by_limit = bets.by_limit();
         let both = |arms: Option<Arms<f64>>| {
-            !harmful
-                && arms.is_some_and(|arms| reaches(arms.baseline, at.alpha) && reaches(arms.canary, at.alpha))
+            !harmful && arms.is_some_and(|arms| reaches(arms.baseline, alpha) && reaches(arms.canary, alpha))
         };
         standing.both_beyond = both(bets.ln_beyond());
         standing.both_unusual = both(bets.ln_unusual());
-        standing.canary_beyond = bets.ln_beyond().is_some_and(|arms| reaches(arms.canary, at.alpha));
-        standing.faults = watch.faults(at.planned).collect();
-        let age = at.now.since(watch.newest.unwrap_or(at.from)).unwrap_or_default();
-        let old = age > at.max_age.saturating_add(metric.interval);
+        standing.canary_beyond = bets.ln_beyond().is_some_and(|arms| reaches(arms.canary, alpha));
+        let (faults, not_yet) = watch.judge(metric.interval, at);
+        (standing.faults, standing.not_yet) = (faults, not_yet);
         assessment.classification = if let Some(fault) = &self.settled.fault {
             assessment.notes.push(fault.clone());
             Classification::Error
         } else if harmful {
             Classification::Fail(bets.way(metric))
-        } else if watch.paired == 0 && old {
-            self.missing()
-        } else if self.passes(metric, at.alpha, at.beta) {
+        } else if watch.paired == 0 && !not_yet {
+            watch.missing()
+        } else if self.passes(metric, alpha, beta) {
             Classification::Pass
         } else {
             Classification::Inconclusive
         };
-        if watch.paired > 0 {
-            if old {
-                standing.faults.push(Fault::Stale(age));
-            }
-            let low = coverage.filter(|share| *share < at.coverage);
-            standing.faults.extend(low.map(Fault::Incomplete));
-            standing.faults.extend(watch.gap(at.settled, at.max_gap));
-        } else {
-            standing.not_yet = !old;
-        }
         if assessment.classification == Classification::Inconclusive {
-            assessment.needed = self.needed(metric, at, harm, safety, &assessment);
+            assessment.needed = self.needed(metric, levels, harm, safety, &assessment);
         }
         (assessment, standing)
-    }
-
-    /// Which arm there is nothing of.
-    fn missing(&self) -> Classification {
-        let seen = self.settled.watch.arms.map(|arm| arm.intervals > 0);
-        let failed = self.settled.watch.arms.map(|arm| arm.failed > arm.nothing);
-        if (failed.baseline && !seen.baseline) || (failed.canary && !seen.canary) {
-            return Classification::Error;
-        }
-        Classification::NoData(match (seen.baseline, seen.canary) {
-            (false, true) => Some(Arm::Baseline),
-            (true, false) => Some(Arm::Canary),
-            _ => None,
-        })
     }
 
     /// How much more would decide, if the evidence goes on growing as it did.
     fn needed(
         &self,
         metric: &Metric,
-        at: &Now,
+        Levels { alpha, beta, share }: Levels,
         harm: f64,
         safety: f64,
         assessment: &Assessment,
@@ -360,8 +310,8 @@ impl Watched {
         /// Evidence smaller than this says nothing of how it will grow.
         const SOME: f64 = 0.5;
         let times = |ln_e: f64, level: f64| (ln_e > SOME).then(|| -libm::log(level) / ln_e);
-        let share = if metric.role.can_roll_back() { at.alpha / at.share } else { at.alpha };
-        let factor = [times(harm, share), times(safety, at.beta)].into_iter().flatten().reduce(f64::min)?;
+        let level = if metric.role.can_roll_back() { alpha / share } else { alpha };
+        let factor = [times(harm, level), times(safety, beta)].into_iter().flatten().reduce(f64::min)?;
         let arms = assessment.arms?;
         let seen = self.settled.watch.newest?.since(self.settled.first?)?.saturating_add(metric.interval);
         let factor = factor.max(1.0);
@@ -370,6 +320,16 @@ impl Watched {
             more: arms.map(|seen| More((factor - 1.0) * seen.size)),
             time: Duration::try_from_secs_f64((factor - 1.0) * seen.as_secs_f64()).ok(),
         })
+    }
+}
+
+impl Told for Seen {
+    fn rank(&self) -> u8 {
+        match self {
+            Seen::Nothing => 0,
+            Seen::Failed => 1,
+            _ => 2,
+        }
     }
 }
 
