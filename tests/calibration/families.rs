@@ -4,9 +4,9 @@
 use serinus::Arms;
 use serinus::synth::Random;
 use serinus::telemetry::{Counts, Intervals};
-use serinus::verdict::{CheckedPolicy, Observed, Policy, Telemetry, Verdict};
+use serinus::verdict::{CheckedPolicy, Each, Observed, Policy, Telemetry, Verdict};
 
-use crate::calibrate::{Claim, calibrate_all};
+use crate::calibrate::{Claim, calibrate, calibrate_all};
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 const REQUESTS: u64 = 3_000;
@@ -71,4 +71,30 @@ fn five_metrics_that_may_not_change() {
             verdict(&either, [SHARE, SHARE, SHARE, SHARE, DOWN], random) == Verdict::Promote,
         ]
     });
+}
+
+/// One metric that is assessed for each of ten routes, of which none is worse than its margin.
+#[test]
+fn ten_routes_of_one_metric() {
+    let routes: Vec<String> = (0..10).map(|k| format!("/{k}")).collect();
+    let each = Each { label: "route".into(), values: routes.clone() };
+    let mut policy = policy("higherIsWorse", [""; 5]).policy().clone();
+    policy.metrics.truncate(1);
+    policy.metrics[0].each = Some(each.clone());
+    policy.alpha = 0.05;
+    let policy = policy.check().unwrap();
+    let names: Vec<String> = routes.iter().map(|route| each.name(NAMES[0], route)).collect();
+    calibrate(
+        "ten routes of one metric half as much higher, the margin: rolled back at .05",
+        0.05,
+        |random| {
+            let mut telemetry = Telemetry::default();
+            for name in &names {
+                let mut counts = |share| Counts::new(random.binomial(REQUESTS, share), REQUESTS).unwrap();
+                let arms = Arms { baseline: counts(SHARE), canary: counts(UP) };
+                telemetry.insert(name.clone(), Observed::Counts(Intervals::whole(arms)));
+            }
+            policy.judge(&telemetry).verdict == Verdict::Rollback
+        },
+    );
 }
