@@ -347,9 +347,9 @@ impl Edge {
     }
 
     fn block(&mut self, Skewed { of, skewness }: Skewed) -> Result<(), Error> {
-        let excess = match self.beyond {
-            Beyond::Above => of.excess,
-            Beyond::Below => -of.excess,
+        let (excess, skewness) = match self.beyond {
+            Beyond::Above => (of.excess, skewness),
+            Beyond::Below => (-of.excess, -skewness),
         };
         let update = |blocks: &mut SignFlip| blocks.update_skewed(Contribution { excess, ..of }, skewness);
         self.blocks.as_mut().map_or(Ok(()), update)

@@ -15,11 +15,13 @@
 //!   seldom too small): 1 up to .2, 4 up to .5, 8 up to .75, 12 beyond; a fixed number during the first 12 intervals.
 //! - **D** `= (1 + r)/(1 - r)`, how much a block's sum varies more than its intervals on their own.
 //!
-//! A block ends when it has L intervals and its information has reached `phi` times a floor: the sum of few rare events is skewed, and so
-//! not symmetric, where one arm is small. The information is `sum v_t (0.9/k_t)^2`, k_t being the third cumulant of an interval over its variance
-//! in the scale of single events (`1 - 2 pi` at a split of pi: .9 at 5 %, where it is `sum v_t`). It bounds the skewness of the block's
-//! sum by .34 at a floor of 7. At an even split a block needs none, since one event more is as likely as one less; it then has one interval more than
-//! L, unless `sum v_t` itself reaches the floor.
+//! A block ends when it has L intervals and its information has reached `phi` times a floor, since the sum of few rare events is skewed, and so not
+//! symmetric, where one arm is small. The factor is `1 + tanh(lambda z)`, and its mean is about `1 - lambda^3 E[z^3]/3`: skewness towards what is
+//! to be shown makes it smaller than fair, and needs no floor (harm in a small canary: few events, and then too many); skewness away from it makes it
+//! larger (safety in a small canary: nothing happens, and nothing again). So the information is `sum v_t (0.9/k_t)^2`, k_t being how many times its
+//! variance the third cumulant of an interval lies away, in the scale of single events (`1 - 2 pi` at a split of pi: .9 at 5 %, where it is
+//! `sum v_t`); it bounds the skewness of a block's sum by .34 at a floor of 7. A block without need of a floor has phi intervals more than L, unless `sum v_t`
+//! itself reaches the floor: floors also hide short memories.
 
 use serde::{Deserialize, Serialize};
 
@@ -285,10 +287,10 @@ impl SignFlip {
     /// # Errors
     /// An excess beyond 1e150, or a variance that is negative or beyond it.
     pub fn update(&mut self, contribution: Contribution) -> Result<(), Error> {
-        self.update_skewed(contribution, SKEWED)
+        self.update_skewed(contribution, -SKEWED)
     }
 
-    /// One interval more whose third cumulant is so many times its variance.
+    /// One interval more whose third cumulant is so many times its variance; below 0 if it is skewed away from what is to be shown.
     pub(crate) fn update_skewed(&mut self, contribution: Contribution, skewness: f64) -> Result<(), Error> {
         let Contribution { excess, variance, own } = contribution;
         if excess.is_nan() || excess.abs() > LARGEST {
@@ -303,7 +305,7 @@ impl SignFlip {
         self.block.intervals = self.block.intervals.saturating_add(1);
         self.block.sum += excess;
         self.block.variances += variance;
-        let symmetry = (SKEWED / skewness.abs()).min(1e3);
+        let symmetry = (SKEWED / (-skewness).max(0.0)).min(1e3);
         self.block.information += variance * symmetry * symmetry;
         self.end_block();
         Ok(())
@@ -318,9 +320,10 @@ impl SignFlip {
         let spread = libm::sqrt(scale * variances * inflation);
         // NaN where nothing has varied.
         let varies = spread > 0.0;
-        // One interval more than the least, if only symmetry makes it enough: floors of variance also hide short memories.
+        // More intervals than the least, if only symmetry makes it enough: floors of variance also hide short memories.
         let floor = self.design.information * scale;
-        let enough = variances >= floor || (information >= floor && intervals > least);
+        let longer = intervals as f64 >= least as f64 + scale;
+        let enough = variances >= floor || (information >= floor && longer);
         if intervals < least || !enough || !varies {
             return;
         }

@@ -12,6 +12,7 @@ mod harness;
 mod interval;
 mod late;
 mod moments;
+mod monitor;
 mod paired;
 mod previous;
 mod rank;
