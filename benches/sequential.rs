@@ -26,8 +26,8 @@ use serinus::{
         Bets, Beyond, BucketRankDesign, BucketRankProcess, Claim, Contribution, CountDesign, CountProcess,
         DifferenceDesign, DifferenceProcess, FlipDesign, HistogramDesign, HistogramProcess, MeanDesign,
         MeanProcess, OddsProcess, Process, QuantileDesign, QuantileSequence, RankDesign, RankProcess,
-        RateDesign, RateInterval, RateProcess, SignFlip, Split, SplitDesign, SplitProcess, Stage,
-        SuperiorityDesign, SuperiorityProcess,
+        RateDesign, RateInterval, RateProcess, ShiftDesign, ShiftProcess, SignFlip, Split, SplitDesign,
+        SplitProcess, Stage, SuperiorityDesign, SuperiorityProcess,
         mixture::{BetaBinomialMixture, NormalMixture, Sides},
         sprt::{Bernoulli, Decision, Design, ErrorRates, Normal, Sprt, Stopping},
     },
@@ -255,6 +255,14 @@ fn histograms(c: &mut Criterion) {
             process.update(interval.as_ref())
         });
     }
+    let design = ShiftDesign {
+        claim: Claim::Harm,
+        direction: Direction::HigherIsWorse,
+        margin: Margin::relative(0.05),
+    };
+    updates(&mut group, "ShiftProcess", &intervals, ShiftProcess::new(design), |process, interval| {
+        process.update_buckets(interval.as_ref())
+    });
     let design = BucketRankDesign { edges: edges(), bets: Bets::above() };
     updates(
         &mut group,

@@ -1,8 +1,8 @@
 //! Limits, shifts and trends under continuous looking: exact expectations by enumeration, other ways to compute the same, and laws.
 
 use serinus::sequential::{
-    Beyond, Claim, Contribution, FlipDesign, LimitDesign, LimitOf, LimitProcess, Process, ShiftDesign,
-    ShiftProcess, SignFlip, TrendDesign, TrendProcess,
+    Beyond, Claim, Contribution, FlipDesign, FlipScale, LimitDesign, LimitOf, LimitProcess, Process,
+    ShiftDesign, ShiftProcess, SignFlip, TrendDesign, TrendProcess,
 };
 use serinus::synth::Random;
 use serinus::telemetry::import::prometheus;
@@ -472,5 +472,400 @@ fn a_real_leak_is_found_and_no_other() {
         } else {
             assert!(both[0] < 20.0 && both[0] < both[1], "{scenario}: {both:?}");
         }
+    }
+}
+
+/// The slopes by the textbook's sums over each block, and the same bets on them.
+#[test]
+fn a_trend_is_that_of_least_squares_in_each_block() {
+    let mut random = Random::new(9);
+    let margin = Margin { relative: Some(0.01), absolute: Some(0.5), superiority: None };
+    let separate = FlipDesign { information: 0.0, first: 1, scale: FlipScale::Separate };
+    for (claim, direction, sign, worse) in [
+        (Claim::Harm, Direction::HigherIsWorse, 1.0, 1.0),
+        (Claim::Safety, Direction::HigherIsWorse, -1.0, 1.0),
+        (Claim::Harm, Direction::LowerIsWorse, -1.0, -1.0),
+        (Claim::Safety, Direction::LowerIsWorse, 1.0, -1.0),
+    ] {
+        let mut process = trend(claim, direction, margin);
+        let mut oracle = vec![SignFlip::new(separate).unwrap(); 2];
+        let (mut minutes, mut levels, mut differences) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut now, mut start) = (0, 0);
+        for i in 0..400 {
+            now += 1_000_000 + random.below(60_000_000) as i64;
+            let [b, c] = [100.0 + random.normal(), 101.0 + random.normal() + worse * 0.4 * f64::from(i)];
+            process.update(at(now), Arms { baseline: b, canary: c }).unwrap();
+            minutes.push(now as f64 / 6e7);
+            levels.push(b);
+            differences.push(c - b);
+            if minutes.len() - start < 5.max(start / 10) {
+                continue;
+            }
+            let (t, d) = (&minutes[start..], &differences[start..]);
+            let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+            let squares: f64 = t.iter().map(|t| (t - mean(&minutes[start..])).powi(2)).sum();
+            let products: f64 = t.iter().zip(d).map(|(t, d)| (t - mean(&minutes[start..])) * d).sum();
+            let long = t[t.len() - 1] - t[0];
+            for (rises, most) in oracle.iter_mut().zip([0.01 * mean(&levels), 0.5]) {
+                let excess = sign * (products / squares - worse * most) * long;
+                let variance = long * long / squares;
+                rises.update(Contribution { excess, variance, own: variance }).unwrap();
+            }
+            start = minutes.len();
+            let [relative, absolute] = [oracle[0].e_value().value(), oracle[1].e_value().value()];
+            let expected =
+                if claim == Claim::Harm { relative.min(absolute) } else { 0.5 * (relative + absolute) };
+            // Sums that are not centred lose some digits.
+            close(process.e_value().ln(), expected.ln(), 1e-8, "least squares");
+        }
+        assert!(start > 350);
+    }
+}
+
+// ---- laws of shifts and trends ----
+
+/// Some intervals of raw values, the canary's a factor longer.
+fn intervals(count: usize, factor: f64, scale: f64) -> Vec<Arms<Vec<f64>>> {
+    let mut random = Random::new(10);
+    let mut next = |median| latencies(30, median, &mut random).iter().map(|v| v * scale).collect();
+    (0..count).map(|_| Arms { baseline: next(1.0), canary: next(factor) }).collect()
+}
+
+fn both<T>(arms: &Arms<Vec<f64>>, of: impl Fn(&[f64]) -> T) -> Arms<T> {
+    Arms { baseline: of(&arms.baseline), canary: of(&arms.canary) }
+}
+
+fn take_values(process: &mut ShiftProcess, arms: &Arms<Vec<f64>>) {
+    process.update_values(both(arms, |values| samples(values.to_vec())).as_ref()).unwrap();
+}
+
+fn take_buckets(process: &mut ShiftProcess, arms: &Arms<Vec<f64>>, scale: f64) {
+    let edges: Vec<f64> = (-6..7).map(|k| scale * 1.5_f64.powi(k)).collect();
+    process.update_buckets(both(arms, |values| histogram(&edges, values)).as_ref()).unwrap();
+}
+
+const ALL_MARGINS: Margin = Margin { relative: Some(0.25), absolute: Some(0.5), superiority: Some(0.05) };
+
+#[test]
+fn shifts_and_trends_are_saved_to_the_bit() {
+    for claim in [Claim::Harm, Claim::Safety] {
+        let mut shifts = shift(claim, Direction::HigherIsWorse, ALL_MARGINS);
+        let mut going_on = shifts.clone();
+        for (i, arms) in intervals(60, 1.5, 1.0).iter().enumerate() {
+            for process in [&mut shifts, &mut going_on] {
+                // Edges that change, and raw values between.
+                match i % 3 {
+                    0 => take_values(process, arms),
+                    _ => take_buckets(process, arms, if i < 30 { 1.0 } else { 1.1 }),
+                }
+            }
+            shifts = restored(&shifts);
+        }
+        assert_eq!(shifts, going_on);
+
+        let mut trends = trend(claim, Direction::LowerIsWorse, Margin { superiority: None, ..ALL_MARGINS });
+        let mut going_on = trends.clone();
+        for i in 0..150 {
+            let values = Arms { baseline: f64::from(i * i % 13) / 3.0, canary: f64::from(i * i % 11) / 7.0 };
+            trends.update(at(i64::from(i) * 7_777_777), values).unwrap();
+            going_on.update(at(i64::from(i) * 7_777_777), values).unwrap();
+            trends = restored(&trends);
+        }
+        assert_eq!(trends, going_on);
+    }
+}
+
+#[test]
+fn hostile_states_of_shifts_and_trends_are_refused() {
+    let mut process = shift(Claim::Harm, Direction::HigherIsWorse, ALL_MARGINS);
+    for arms in intervals(20, 1.0, 1.0) {
+        take_buckets(&mut process, &arms, 1.0);
+    }
+    let json = serde_json::to_value(&process).unwrap();
+    let refused = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut changed = json.clone();
+        change(&mut changed);
+        assert_ne!(changed, json);
+        let read = serde_json::from_value::<ShiftProcess>(changed.clone());
+        assert!(read.is_err(), "{changed}");
+    };
+    refused(&|state| state["schema"] = 2.into());
+    refused(&|state| state["blocks"] = serde_json::Value::Array(Vec::new()));
+    refused(&|state| drop(state["blocks"][0].as_array_mut().unwrap().pop()));
+    refused(&|state| state["blocks"][0][0]["design"]["first"] = 1.into());
+    refused(&|state| state["buckets"]["edges"][0] = "9.0".into());
+    refused(&|state| state["buckets"]["edges"][0] = "NaN".into());
+    refused(&|state| state["buckets"]["counts"][0] = u64::MAX.into());
+    refused(&|state| drop(state["buckets"]["counts"].as_array_mut().unwrap().pop()));
+    refused(&|state| state["buckets"]["plans"] = 1.into());
+    refused(&|state| state["design"]["margin"]["relative"] = "-1.0".into());
+    refused(&|state| state["design"]["margin"]["absolute"] = serde_json::Value::Null);
+    refused(&|state| state["evidence"]["now"] = "1e9".into());
+
+    let mut process = trend(Claim::Harm, Direction::HigherIsWorse, Margin::absolute(1.0));
+    for i in 0..13 {
+        let values = Arms { baseline: 1.0, canary: f64::from(i * i % 7) };
+        process.update(at(i64::from(i) * 1_000_000), values).unwrap();
+    }
+    let json = serde_json::to_value(&process).unwrap();
+    let refused = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut changed = json.clone();
+        change(&mut changed);
+        assert_ne!(changed, json);
+        let read = serde_json::from_value::<TrendProcess>(changed.clone());
+        assert!(read.is_err(), "{changed}");
+    };
+    assert_eq!(json["block"]["instants"], 3);
+    refused(&|state| state["block"]["instants"] = 5.into());
+    refused(&|state| state["block"]["instants"] = u64::MAX.into());
+    refused(&|state| state["block"]["instants"] = 0.into());
+    refused(&|state| state["block"]["instants"] = 1.into());
+    refused(&|state| state["block"]["start"] = serde_json::Value::Null);
+    refused(&|state| state["block"]["start"] = 99_000_000_i64.into());
+    refused(&|state| state["block"]["squares"] = "0.0".into());
+    refused(&|state| state["block"]["squares"] = "-1.0".into());
+    refused(&|state| state["block"]["products"] = "inf".into());
+    refused(&|state| state["instants"] = 2.into());
+    refused(&|state| state["level"] = "1e101".into());
+    refused(&|state| state["used"] = 99_000_000_i64.into());
+    refused(&|state| state["rises"] = serde_json::Value::Array(Vec::new()));
+    refused(&|state| state["rises"][0]["design"]["scale"] = "observed".into());
+    refused(&|state| state["design"]["margin"]["superiority"] = "0.1".into());
+}
+
+#[test]
+fn swapped_arms_mirror_the_answer() {
+    let (mut harm, mut safety) = (
+        shift(Claim::Harm, Direction::HigherIsWorse, Margin::default()),
+        shift(Claim::Safety, Direction::HigherIsWorse, Margin::default()),
+    );
+    for (i, arms) in intervals(60, 2.0, 1.0).into_iter().enumerate() {
+        let swapped = Arms { baseline: arms.canary.clone(), canary: arms.baseline.clone() };
+        if i % 2 == 0 {
+            take_values(&mut harm, &arms);
+            take_values(&mut safety, &swapped);
+        } else {
+            take_buckets(&mut harm, &arms, 1.0);
+            take_buckets(&mut safety, &swapped, 1.0);
+        }
+        close(harm.e_value().ln(), safety.e_value().ln(), 1e-12, "shift");
+    }
+    assert!(harm.p_value().rejects(0.01));
+
+    let mut harm = trend(Claim::Harm, Direction::HigherIsWorse, Margin::default());
+    let mut safety = trend(Claim::Safety, Direction::HigherIsWorse, Margin::default());
+    let mut less = trend(Claim::Harm, Direction::LowerIsWorse, Margin::default());
+    for i in 0..100_i32 {
+        let (x, y) = (f64::from(i * i % 17), f64::from(i * i % 13) + 4.0 * f64::from(i));
+        let time = at(i64::from(i) * 15_000_000);
+        harm.update(time, Arms { baseline: x, canary: y }).unwrap();
+        safety.update(time, Arms { baseline: y, canary: x }).unwrap();
+        less.update(time, Arms { baseline: y, canary: x }).unwrap();
+        assert_eq!(harm.e_value(), safety.e_value());
+        assert_eq!(harm.e_value(), less.e_value());
+    }
+    assert!(harm.p_value().rejects(0.01));
+}
+
+#[test]
+fn powers_of_two_change_nothing() {
+    for power in [-40, -1, 7, 40] {
+        let scale = 2_f64.powi(power);
+        for claim in [Claim::Harm, Claim::Safety] {
+            let scaled = Margin { absolute: Some(0.5 * scale), ..ALL_MARGINS };
+            let mut one = shift(claim, Direction::HigherIsWorse, ALL_MARGINS);
+            let mut other = shift(claim, Direction::HigherIsWorse, scaled);
+            for (i, (a, b)) in intervals(40, 1.4, 1.0).iter().zip(intervals(40, 1.4, scale)).enumerate() {
+                if i % 2 == 0 {
+                    take_values(&mut one, a);
+                    take_values(&mut other, &b);
+                } else {
+                    take_buckets(&mut one, a, 1.0);
+                    take_buckets(&mut other, &b, scale);
+                }
+                assert_eq!(one.e_value().ln().to_bits(), other.e_value().ln().to_bits());
+            }
+
+            let (margin, scaled) =
+                (Margin { superiority: None, ..ALL_MARGINS }, Margin { superiority: None, ..scaled });
+            let mut one = trend(claim, Direction::HigherIsWorse, margin);
+            let mut other = trend(claim, Direction::HigherIsWorse, scaled);
+            for i in 0..100_i32 {
+                let values = Arms {
+                    baseline: f64::from(i * i % 17),
+                    canary: f64::from(i * i % 13) + 0.3 * f64::from(i),
+                };
+                one.update(at(i64::from(i) * 15_000_000), values).unwrap();
+                other.update(at(i64::from(i) * 15_000_000), values.map(|v| v * scale)).unwrap();
+                assert_eq!(one.e_value().ln().to_bits(), other.e_value().ln().to_bits());
+            }
+        }
+    }
+}
+
+#[test]
+fn separated_arms_are_decided() {
+    for (claim, factor) in [(Claim::Harm, 1e6), (Claim::Safety, 1e-6)] {
+        let mut of_values = shift(claim, Direction::HigherIsWorse, ALL_MARGINS);
+        let mut of_buckets = of_values.clone();
+        let mut of_wide = of_values.clone();
+        for arms in intervals(45, 1.0, 1.0) {
+            let arms = Arms { canary: arms.canary.iter().map(|v| v * factor).collect(), ..arms };
+            take_values(&mut of_values, &arms);
+            take_buckets(&mut of_buckets, &arms, 1.0);
+            // Nothing is told of within a bucket, and the edges are enough.
+            let wide = both(&arms, |values| histogram(&[1e-2, 1e2, 1e4], values));
+            of_wide.update_buckets(wide.as_ref()).unwrap();
+        }
+        for process in [of_values, of_buckets, of_wide] {
+            assert!(process.p_value().rejects(0.01), "{claim:?}: {:?}", process.e_value());
+        }
+    }
+}
+
+/// Beyond 2:1 a pair counts only if the edges tell its order, for harm and for safety.
+#[test]
+fn wide_buckets_take_no_model() {
+    let edges = [0.1, 0.3, 1.0, 3.0];
+    for (claim, above) in [(Claim::Harm, true), (Claim::Safety, false)] {
+        let mut process = shift(claim, Direction::HigherIsWorse, Margin::relative(0.05));
+        let mut oracle = SignFlip::new(FlipDesign::RANKS).unwrap();
+        for t in 0..40 {
+            let counts = |shift: u64| vec![40 - shift, 30, 20, 10 + shift, t % 7];
+            let of = |counts: Vec<u64>| Histogram::new(edges.to_vec(), counts).unwrap();
+            let (b, c) = (counts(if above { 0 } else { 30 }), counts(if above { 30 } else { 0 }));
+            let mut sure = 0;
+            for (i, c) in c.iter().enumerate() {
+                for (j, b) in b.iter().enumerate() {
+                    // Moved by 5 %, an upper edge passes the next lower one.
+                    let ordered = if above { i >= j + 2 } else { i <= j.saturating_sub(1) && j > 0 };
+                    sure += if ordered { b * c } else { 0 };
+                }
+            }
+            let n = (100 + t % 7) as f64;
+            let w = n / 2.0;
+            let variance = w * (2.0 * n + 1.0) / (6.0 * n);
+            let excess = 2.0 * w * (sure as f64 / (n * n) - 0.5);
+            oracle.update(Contribution { excess, variance, own: variance }).unwrap();
+            let (baseline, canary) = (of(b), of(c));
+            process.update_buckets(Arms { baseline: &baseline, canary: &canary }).unwrap();
+            close(process.e_value().ln(), oracle.e_value().ln(), 1e-10, &format!("{claim:?}, interval {t}"));
+        }
+    }
+}
+
+#[test]
+fn no_arm_or_no_difference_says_nothing() {
+    let mut process = shift(Claim::Harm, Direction::HigherIsWorse, ALL_MARGINS);
+    let (some, none) = (histogram(&EDGES, &[0.2]), histogram(&EDGES, &[]));
+    process.update_buckets(Arms { baseline: &some, canary: &none }).unwrap();
+    process.update_buckets(Arms { baseline: &none, canary: &some }).unwrap();
+    assert_eq!((process.empty(), process.e_value()), (2, EValue::ONE));
+    // All equal, without a margin: no variance, and no news.
+    let mut process = shift(Claim::Harm, Direction::HigherIsWorse, Margin::default());
+    let one = samples(vec![3.0]);
+    for _ in 0..50 {
+        process.update_values(Arms { baseline: &one, canary: &one }).unwrap();
+    }
+    assert_eq!(process.e_value(), EValue::ONE);
+
+    let mut process = trend(Claim::Harm, Direction::HigherIsWorse, Margin::default());
+    for i in 0..100 {
+        process.update(at(i), Arms { baseline: 7.3, canary: 9.1 }).unwrap();
+    }
+    assert_eq!(process.e_value(), EValue::ONE);
+}
+
+#[test]
+fn shifts_refuse_what_they_cannot_rank_and_stay_as_they_were() {
+    let design = |direction, margin| ShiftDesign { claim: Claim::Harm, direction, margin };
+    for (margin, direction, path) in [
+        (Margin::relative(-0.1), Direction::HigherIsWorse, "relative"),
+        (Margin::relative(f64::NAN), Direction::HigherIsWorse, "relative"),
+        (Margin::relative(1.0), Direction::LowerIsWorse, "relative"),
+        (Margin::absolute(f64::INFINITY), Direction::HigherIsWorse, "absolute"),
+        (Margin::superiority(0.5), Direction::HigherIsWorse, "superiority"),
+        (Margin::superiority(f64::NAN), Direction::HigherIsWorse, "superiority"),
+        (Margin::default(), Direction::Either, "direction"),
+    ] {
+        let error = ShiftProcess::new(design(direction, margin)).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (ErrorKind::Value, Some(path)));
+    }
+    let mut process = shift(Claim::Harm, Direction::HigherIsWorse, ALL_MARGINS);
+    for arms in intervals(10, 1.0, 1.0) {
+        take_buckets(&mut process, &arms, 1.0);
+    }
+    let before = process.clone();
+    let (one, other) = (histogram(&EDGES, &[0.2]), histogram(&EDGES[1..], &[0.2]));
+    let error = process.update_buckets(Arms { baseline: &one, canary: &other }).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Telemetry);
+    let most = Histogram::new(vec![1.0], vec![1 << 53, 0]).unwrap();
+    assert!(process.update_buckets(Arms { baseline: &most, canary: &most }).is_err());
+    let (negative, positive) = (samples(vec![-1.0, 2.0]), samples(vec![1.0]));
+    assert!(process.update_values(Arms { baseline: &negative, canary: &positive }).is_err());
+    assert_eq!(process, before);
+
+    // As large as can be, or infinite, or tiny.
+    let most = Histogram::new(vec![1.0, 1.5], vec![0, 1 << 52, 0]).unwrap();
+    process.update_buckets(Arms { baseline: &most, canary: &most }).unwrap();
+    for value in [f64::INFINITY, f64::MAX, f64::MIN_POSITIVE, 5e-324, 0.0] {
+        let (one, other) = (samples(vec![value]), samples(vec![1.0, value]));
+        process.update_values(Arms { baseline: &one, canary: &other }).unwrap();
+        process.update_values(Arms { baseline: &other, canary: &one }).unwrap();
+        assert!(process.e_value().ln().is_finite());
+    }
+    let extreme = Histogram::new(vec![-f64::MAX, 5e-324, f64::MAX], vec![3, 1, 4, 1]).unwrap();
+    process.update_buckets(Arms { baseline: &extreme, canary: &extreme }).unwrap();
+    assert!(restored(&process).e_value().ln().is_finite());
+}
+
+#[test]
+fn trends_refuse_what_they_cannot_place_and_stay_as_they_were() {
+    let design = |direction, margin| TrendDesign {
+        claim: Claim::Harm,
+        direction,
+        margin,
+        window: Duration::from_secs(60),
+    };
+    for (margin, direction) in [
+        (Margin::relative(-0.1), Direction::HigherIsWorse),
+        (Margin::relative(1e101), Direction::HigherIsWorse),
+        (Margin::absolute(f64::INFINITY), Direction::HigherIsWorse),
+        (Margin::superiority(0.1), Direction::HigherIsWorse),
+        (Margin::default(), Direction::Either),
+    ] {
+        assert_eq!(TrendProcess::new(design(direction, margin)).unwrap_err().kind(), ErrorKind::Value);
+    }
+    let alike = Arms { baseline: 1.0, canary: 1.0 };
+    let mut process = TrendProcess::new(design(Direction::HigherIsWorse, Margin::relative(0.1))).unwrap();
+    process.update(at(0), alike).unwrap();
+    let before = process.clone();
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e101, -f64::MAX] {
+        let error = process.update(at(1), Arms { baseline: value, canary: 1.0 }).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (ErrorKind::Value, Some("baseline")));
+        let error = process.update(at(1), Arms { baseline: 1.0, canary: value }).unwrap_err();
+        assert_eq!(error.path(), Some("canary"));
+    }
+    for time in [0, -1, i64::MIN] {
+        assert_eq!(process.update(at(time), alike).unwrap_err().path(), Some("at"));
+    }
+    assert_eq!(process, before);
+    process.update(at(59_999_999), alike).unwrap();
+    assert_eq!(process.overlapping(), 1);
+
+    // The most that is accepted, over the longest time that there is.
+    let margin = Margin { relative: Some(1e100), absolute: Some(1e100), superiority: None };
+    for claim in [Claim::Harm, Claim::Safety] {
+        let mut process = trend(claim, Direction::HigherIsWorse, margin);
+        for i in -30..30_i64 {
+            let value = if i % 2 == 0 { 1e100 } else { -1e100 };
+            process.update(at(i * (i64::MAX / 40)), Arms { baseline: value, canary: -value }).unwrap();
+            assert!(restored(&process).e_value().ln().is_finite());
+        }
+    }
+    let mut process = trend(Claim::Harm, Direction::HigherIsWorse, Margin::default());
+    for i in 0..60 {
+        process.update(at(i), Arms { baseline: 0.0, canary: 5e-324 * (i % 5) as f64 }).unwrap();
+        assert!(restored(&process).e_value().ln().is_finite());
     }
 }

@@ -454,7 +454,8 @@ impl Plan {
                 },
                 _ => 0.0,
             };
-            (k, share)
+            // Of edges so far apart that their ratio or difference is infinite, NaN.
+            (k, share.max(0.0))
         };
         Plan(edges.iter().map(before).collect())
     }

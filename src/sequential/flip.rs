@@ -63,6 +63,9 @@ pub enum FlipScale {
     Alike,
     /// By how much they vary around 0, without a model: v is their weight.
     Observed,
+    /// As `Observed`, of contributions that are blocks already: neighbours are taken to have nothing in common, and a block ends when it has
+    /// `first` of them, however many have been seen.
+    Separate,
 }
 
 /// When the blocks of a [`SignFlip`] end, and how they are scaled.
@@ -72,7 +75,7 @@ pub struct FlipDesign {
     /// The least information of a block, in the unit of the variances: for counts at a split of 5 %, about a twentieth of as many events.
     #[serde(with = "text")]
     pub information: f64,
-    /// How many intervals a block has at least while fewer than 12 have been seen.
+    /// How many intervals a block has at least while fewer than 12 have been seen; of [`FlipScale::Separate`] always.
     pub first: u32,
     /// The scale.
     pub scale: FlipScale,
@@ -210,7 +213,7 @@ impl Past {
             }
             FlipScale::Alike => self.squares / self.variances,
             // Squares do not tell the sign either, so that those of the block itself count too, at its end.
-            FlipScale::Observed => return 1.0,
+            FlipScale::Observed | FlipScale::Separate => return 1.0,
         };
         // Also where nothing has been seen.
         if dispersion > 1.0 { dispersion } else { 1.0 }
@@ -251,7 +254,8 @@ struct Block {
 
 impl Block {
     fn begin(past: &Past, design: &FlipDesign) -> Block {
-        let (least, inflation) = match past.memory() {
+        let memory = if design.scale == FlipScale::Separate { None } else { past.memory() };
+        let (least, inflation) = match memory {
             None => (u64::from(design.first), 1.0),
             Some(r) => {
                 let least = [(0.2, 1), (0.5, 4), (0.75, 8)].iter().find(|(most, _)| r <= *most);
@@ -315,7 +319,7 @@ impl SignFlip {
         let Block { intervals, least, scale, inflation, sum, variances, information } = self.block;
         let scale = match self.design.scale {
             FlipScale::Own | FlipScale::Alike => scale,
-            FlipScale::Observed => self.past.squares / self.past.variances,
+            FlipScale::Observed | FlipScale::Separate => self.past.squares / self.past.variances,
         };
         let spread = libm::sqrt(scale * variances * inflation);
         // NaN where nothing has varied.

@@ -55,9 +55,9 @@ pub struct LimitDesign {
 /// chance of the next bad one in it too. Whoever asks whether the canary's *code* is beyond the limit takes this together with a
 /// guarded comparison ([`CountProcess`](super::CountProcess)), and counts the smaller evidence.
 ///
-/// At .05, looking after each of 360 intervals of 2,000 requests at a limit of 1 %: independent requests at the limit .04 at most; bursts of 2 with
-/// the limit as their mean .2, of 5 .5, since within a burst the chance is beyond it. Not for a question about the baseline: a limit knows of
-/// none.
+/// At .05, looking after each of 360 intervals of 2,000 requests, at a limit of 1 %: independent requests .03, independent events at a limit of
+/// their rate .04. Bursts of 2 whose mean is the limit .3, of 5 .72, since within a burst the chance is beyond it. Not for a comparison with the
+/// baseline: a limit knows of none.
 ///
 /// The state is two totals and the largest evidence so far; cost: some 200 ns an update.
 ///

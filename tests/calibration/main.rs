@@ -19,6 +19,7 @@ mod rank;
 mod sequential_counts;
 mod sequential_delays;
 mod sequential_families;
+mod sequential_limits;
 mod sequential_means;
 mod sequential_ranks;
 mod sequential_sprt;

@@ -156,7 +156,7 @@ impl Run {
     }
 
     /// The bad ones of an arm of which so many are expected.
-    fn bad(&mut self, arm: serinus::Arm, mean: f64, random: &mut Random) -> u64 {
+    pub fn bad(&mut self, arm: serinus::Arm, mean: f64, random: &mut Random) -> u64 {
         match self.noise {
             Noise::None => random.poisson(mean),
             Noise::Bursts(size) => {

@@ -99,20 +99,20 @@ fn series_looked_at_after_every_instant() {
 }
 
 /// Latency in 12 buckets of equal ratio around its median, 2,000 requests an interval.
-struct Latency {
+pub struct Latency {
     edges: Vec<f64>,
     noise: Noise,
     at: Arms<f64>,
 }
 
 impl Latency {
-    fn new(noise: Noise, random: &mut Random) -> Latency {
+    pub fn new(noise: Noise, random: &mut Random) -> Latency {
         let edges = (-5..6).map(|k| (f64::from(k) * 0.45).exp()).collect();
         let sd = if let Noise::Memory(_, sd) = noise { sd } else { 0.0 };
         Latency { edges, noise, at: Arms::from_fn(|_| sd * random.normal()) }
     }
 
-    fn interval(&mut self, canary: f64, split: f64, random: &mut Random) -> Arms<Histogram> {
+    pub fn interval(&mut self, canary: f64, split: f64, random: &mut Random) -> Arms<Histogram> {
         const REQUESTS: f64 = 2_000.0;
         Arms::from_fn(|arm| {
             let (share, own) =
