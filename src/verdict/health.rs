@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     arm::{Arm, Arms},
     evidence::twelve_digits,
+    telemetry::{Counts, Events, Histogram, Intervals, Moments, Ratio, Samples},
     time::{Timestamp, span},
-    verdict::report::Classification,
+    verdict::{observed::Observed, report::Classification},
 };
 
 /// The same content in so many intervals one after the other is no chance.
@@ -73,7 +74,7 @@ pub struct MetricHealth {
     pub unpaired: u64,
     /// Intervals in which the split was changed; they are left out.
     pub cut: u64,
-    /// Both arms showed the very same in so many last intervals one after the other.
+    /// Both arms showed the very same, and another than before, in so many last intervals one after the other.
     pub identical: u64,
     /// The canary's share of the requests.
     #[serde(with = "twelve_digits::option", skip_serializing_if = "Option::is_none")]
@@ -90,12 +91,69 @@ pub(super) trait Told: PartialEq {
 }
 
 /// What of an interval tells whether telemetry is what it says.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Look {
     /// Requests, where they are counted.
-    pub(super) requests: Option<f64>,
+    requests: Option<u64>,
     /// A gauge.
-    pub(super) value: Option<f64>,
+    value: Option<f64>,
+    /// Of all that it shows.
+    content: u64,
+}
+
+/// 64 bits of some numbers (FNV-1a, a number at a time).
+fn content(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    numbers.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, number| {
+        (hash ^ number).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
+    })
+}
+
+impl From<&Counts> for Look {
+    fn from(counts: &Counts) -> Look {
+        let content = content([counts.bad(), counts.total()]);
+        Look { requests: Some(counts.total()), value: None, content }
+    }
+}
+
+impl From<&Events> for Look {
+    fn from(events: &Events) -> Look {
+        let content = content([events.count(), events.exposure().to_bits()]);
+        Look { requests: None, value: None, content }
+    }
+}
+
+impl From<&Histogram> for Look {
+    fn from(histogram: &Histogram) -> Look {
+        let content = content(histogram.counts().iter().copied());
+        Look { requests: Some(histogram.total()), value: None, content }
+    }
+}
+
+impl From<&Samples> for Look {
+    fn from(samples: &Samples) -> Look {
+        let content = content(samples.sorted().iter().map(|value| value.to_bits()));
+        Look { requests: Some(samples.len()), value: None, content }
+    }
+}
+
+impl From<&Ratio> for Look {
+    fn from(ratio: &Ratio) -> Look {
+        let content = content([ratio.amount().to_bits(), ratio.units().to_bits()]);
+        Look { requests: None, value: None, content }
+    }
+}
+
+impl From<&Moments> for Look {
+    fn from(moments: &Moments) -> Look {
+        let content = content([moments.n(), moments.mean().to_bits()]);
+        Look { requests: None, value: None, content }
+    }
+}
+
+impl From<&f64> for Look {
+    fn from(value: &f64) -> Look {
+        Look { requests: None, value: Some(*value), content: content([value.to_bits()]) }
+    }
 }
 
 /// The running part: what is kept from interval to interval.
@@ -119,6 +177,8 @@ pub(super) struct Watch {
     empty: Arms<u64>,
     /// The bits of the last value of each arm.
     last: Arms<Option<u64>>,
+    /// Of what the canary showed last.
+    content: Option<u64>,
 }
 
 /// When one looks, and what is asked of the telemetry then.
@@ -152,6 +212,47 @@ pub(super) enum Fault {
     Empty(Arm),
     /// The canary has this share, where another was planned.
     Share([f64; 2]),
+}
+
+/// How the telemetry of a finished export is; nothing of what has no place in time.
+pub(super) fn of_export(observed: &Observed) -> Option<Watch> {
+    fn each<T>(intervals: &Intervals<T>) -> Watch
+    where
+        for<'a> Look: From<&'a T>,
+    {
+        let apart = intervals.ends().windows(2).filter_map(|pair| pair[1].since(pair[0]));
+        let length = apart.min().unwrap_or_default();
+        let mut watch = Watch::default();
+        for (end, arms) in intervals.ends().iter().zip(intervals.arms()) {
+            for arm in [Arm::Baseline, Arm::Canary] {
+                let health = &mut watch.arms[arm];
+                (health.newest, health.intervals) = (Some(*end), health.intervals.saturating_add(1));
+            }
+            watch.pair(*end, length, Duration::MAX, arms.as_ref().map(Look::from));
+        }
+        watch
+    }
+    match observed {
+        Observed::Counts(intervals) => Some(each(intervals)),
+        Observed::Events(intervals) => Some(each(intervals)),
+        Observed::Samples(intervals) => Some(each(intervals)),
+        Observed::Histogram(intervals) => Some(each(intervals)),
+        Observed::Ratio(intervals) => Some(each(intervals)),
+        Observed::Series { arms: Arms { baseline, canary }, .. } => {
+            let mut pairs = Vec::new();
+            let mut others = canary.points().iter().peekable();
+            for point in baseline.points() {
+                while others.next_if(|other| other.at < point.at).is_some() {}
+                if let Some(other) = others.next_if(|other| other.at == point.at) {
+                    pairs.push((point.at, Arms { baseline: point.value, canary: other.value }));
+                }
+            }
+            Intervals::new(pairs).ok().map(|intervals| each(&intervals))
+        }
+        Observed::Moments(_) | Observed::Clusters(_) | Observed::Strata(_) | Observed::Differences { .. } => {
+            None
+        }
+    }
 }
 
 fn micros(span: Duration) -> i64 {
@@ -189,15 +290,8 @@ impl Watch {
         }
     }
 
-    /// An interval of `length` in which both arms were seen, `same` if they showed the same and that says something.
-    pub(super) fn pair(
-        &mut self,
-        end: Timestamp,
-        length: Duration,
-        max_gap: Duration,
-        looks: Arms<Look>,
-        same: Option<bool>,
-    ) {
+    /// An interval of `length` in which both arms were seen.
+    pub(super) fn pair(&mut self, end: Timestamp, length: Duration, max_gap: Duration, looks: Arms<Look>) {
         if let Some(gap) = self.newest.and_then(|newest| end.since(newest)) {
             let gap = micros(gap.saturating_sub(length));
             self.longest_gap = self.longest_gap.max(gap);
@@ -208,18 +302,20 @@ impl Watch {
         self.first = self.first.or(Some(end));
         self.newest = Some(end);
         self.paired = self.paired.saturating_add(1);
-        match same {
-            Some(true) => self.identical = self.identical.saturating_add(1),
-            Some(false) => self.identical = 0,
-            None => {}
+        // That both show the same says something only where it changes.
+        if looks.baseline.content != looks.canary.content {
+            self.identical = 0;
+        } else if self.content.is_some_and(|before| before != looks.canary.content) {
+            self.identical = self.identical.saturating_add(1);
         }
+        self.content = Some(looks.canary.content);
         for arm in [Arm::Baseline, Arm::Canary] {
             let other = if arm == Arm::Baseline { looks.canary } else { looks.baseline };
             if let (Some(own), Some(other)) = (looks[arm].requests, other.requests) {
-                self.requests[arm] = self.requests[arm].saturating_add(own as u64);
-                if own > 0.0 {
+                self.requests[arm] = self.requests[arm].saturating_add(own);
+                if own > 0 {
                     self.empty[arm] = 0;
-                } else if other > 0.0 {
+                } else if other > 0 {
                     self.empty[arm] = self.empty[arm].saturating_add(1);
                 }
             }
@@ -298,7 +394,7 @@ impl Watch {
     }
 
     /// What is wrong with what was seen, whenever one looks.
-    fn faults(&self, planned: Option<f64>) -> impl Iterator<Item = Fault> {
+    pub(super) fn faults(&self, planned: Option<f64>) -> impl Iterator<Item = Fault> {
         let frozen = |arm: Arm| {
             let other = if arm == Arm::Baseline { Arm::Canary } else { Arm::Baseline };
             let alone = self.arms[arm].frozen >= ALIKE && self.arms[other].frozen == 0;

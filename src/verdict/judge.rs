@@ -15,6 +15,7 @@ use crate::{
         cohorts::CohortAssessment,
         combine::{Circumstances, Standing, combine},
         each,
+        health::{self, Fault},
         observed::{Missing, Observed, Stratum, Telemetry},
         policy::{BaselineKind, Role},
         previous,
@@ -120,6 +121,7 @@ struct Found<'a> {
     observed: Option<&'a Observed>,
     outcome: Result<Assessed<'a>, Missing>,
     ended: Option<Arm>,
+    faults: Vec<Fault>,
     assessment: Assessment,
 }
 
@@ -127,6 +129,7 @@ impl<'a> Found<'a> {
     fn new(metric: &'a Metric, telemetry: &'a Telemetry, alpha: f64) -> Found<'a> {
         let mut assessment = Assessment::blank(metric);
         let mut observed = None;
+        let mut watch = None;
         let ended = telemetry.metric(&metric.name).and_then(|found| found.ended);
         let outcome = match telemetry.metric(&metric.name) {
             None => Err(Missing::NoData(None)),
@@ -143,6 +146,10 @@ impl<'a> Found<'a> {
                     Ok(_) if metric.each.is_some() => Err(each::of_all_values(metric)),
                     Ok(seen) => {
                         observed = Some(seen);
+                        // What is given in code has no selectors that could mean the wrong series.
+                        if found.is_selected() && metric.baseline.is_concurrent() {
+                            watch = health::of_export(seen);
+                        }
                         // Intervals that agree with the harm question: two-sided at twice its level.
                         let mut outcome = assess(metric, seen, 1.0 - 2.0 * alpha).map_err(Missing::Error);
                         if let Ok(Assessed::Evidence(evidence, _)) = &mut outcome {
@@ -153,7 +160,10 @@ impl<'a> Found<'a> {
                 }
             }
         };
-        Found { metric, observed, outcome, ended, assessment }
+        let end = watch.and_then(|watch| watch.newest);
+        assessment.health = watch.zip(end).map(|(watch, end)| watch.health(None, end, None));
+        let faults = watch.map(|watch| watch.faults(None).collect()).unwrap_or_default();
+        Found { metric, observed, outcome, ended, faults, assessment }
     }
 
     fn answers(&self) -> Option<&Answers> {
@@ -172,7 +182,7 @@ impl<'a> Found<'a> {
         [alpha, beta]: [f64; 2],
         judged_for: Option<Duration>,
     ) -> (Assessment, Standing) {
-        let mut standing = Standing { ended: self.ended, ..Standing::default() };
+        let mut standing = Standing { ended: self.ended, faults: self.faults, ..Standing::default() };
         let assessment = &mut self.assessment;
         match self.outcome {
             Err(Missing::NoData(arm)) => assessment.classification = Classification::NoData(arm),

@@ -10,14 +10,17 @@
 //!
 //! | | what holds | verdict |
 //! |---|---|---|
-//! | 1 | harm of a metric that can roll back, or of an objective, at alpha over all of them together, that is no start-up effect | [`Rollback`](Verdict::Rollback) |
-//! | 2 | both arms beyond a limit, or burning a budget, without a difference | [`Hold`](Verdict::Hold) |
-//! | 3 | telemetry of a required metric, an objective or the cohort that is missing, wrong, or ended | [`Hold`](Verdict::Hold) |
+//! | 1 | harm of a metric that can roll back, or of an objective, or of all of them together, at alpha over all; for the judge one that is no start-up effect | [`Rollback`](Verdict::Rollback) |
+//! | 2 | both arms beyond a limit, worse than the reference, or burning a budget, without a difference | [`Hold`](Verdict::Hold); `commonCause` may say `continue` |
+//! | 3 | telemetry of a required metric, an objective or the cohort that is missing, old, wrong, or suspect | [`Hold`](Verdict::Hold); `onNoData` and `onError` may say `continue` or `rollback` |
 //! | 4 | a cohort that is shown to be another | [`Hold`](Verdict::Hold) |
 //! | 5 | a burn rate that asks for somebody, or a budget that is spent | [`Hold`](Verdict::Hold) |
-//! | 6 | every required metric shown safe, every objective kept, the cohort like the others, no guard beyond its limit | [`Promote`](Verdict::Promote) |
-//! | 7 | the deadline has passed, or no amount of the same traffic decides | [`Inconclusive`](Verdict::Inconclusive) |
+//! | 6 | every required metric shown safe with its `minSample`, every objective kept, the cohort like the others, no guard beyond its limit, for as many intervals as `confirmations` asks, and none of 1 to 5 | [`Promote`](Verdict::Promote) |
+//! | 7 | the deadline has passed, or no amount of the same traffic decides | [`Inconclusive`](Verdict::Inconclusive); `onInconclusive` may say `hold` or `rollback` |
 //! | 8 | else | [`Continue`](Verdict::Continue) |
+//!
+//! One function makes it, for the judge and for the [`monitor`]. What lines 3 and 7 roll back where the policy asks for it is never what evidence
+//! showed, and not among what alpha bounds.
 //!
 //! Of several reasons all are told. [`Code`] lists each with its cause and what to do.
 

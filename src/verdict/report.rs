@@ -229,7 +229,7 @@ impl fmt::Display for Needed {
         write!(
             f,
             "about {} times this traffic, {} more in the canary",
-            self.traffic,
+            trimmed(self.traffic),
             trimmed(self.more.canary.0)
         )?;
         match self.time {

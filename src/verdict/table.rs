@@ -13,6 +13,7 @@ use crate::{
     verdict::{
         budget::BudgetAssessment,
         cohorts::CohortAssessment,
+        health::MetricHealth,
         policy::{BaselineKind, Unit},
         report::{Assessment, Classification, Report},
     },
@@ -69,9 +70,16 @@ impl fmt::Display for Report {
         for assumption in assumed {
             writeln!(f, "  assumed: {assumption}")?;
         }
+        let looks = match self.at {
+            None => "one look",
+            Some(_) => "looked at whenever one likes",
+        };
+        if let Some(until) = self.valid_until {
+            writeln!(f, "  to be acted on until {until}")?;
+        }
         write!(
             f,
-            "  one look; at most {} of healthy canaries are rolled back, {} of harmful ones promoted, if the assumptions hold",
+            "  {looks}; at most {} of healthy canaries are rolled back, {} of harmful ones promoted, if the assumptions hold",
             percent(self.alpha),
             percent(self.beta)
         )
@@ -193,6 +201,10 @@ fn explain(a: &Assessment, report: &Report) -> Vec<String> {
             ends.join(", ")
         ));
     }
+    if let Some(health) = &a.health {
+        lines.extend(health_lines(health).into_iter().map(|line| format!("{}: {line}", a.metric)));
+    }
+    let mut say = |text: String| lines.push(format!("{}: {text}", a.metric));
     if a.decaying {
         say("worse than what is accepted over the whole run, and within it in the last third".into());
     }
@@ -210,6 +222,34 @@ fn explain(a: &Assessment, report: &Report) -> Vec<String> {
         let faults = quality_faults(quality);
         if !faults.is_empty() {
             say(format!("{arm}: {}", faults.join(", ")));
+        }
+    }
+    lines
+}
+
+/// What is notable of the telemetry.
+fn health_lines(health: &MetricHealth) -> Vec<String> {
+    let mut lines = Vec::new();
+    let counted = [
+        (health.unpaired, "intervals that one arm alone was seen in"),
+        (health.cut, "intervals in which the split changed, left out"),
+    ];
+    lines.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+    if let Some(coverage) = health.coverage.filter(|share| *share < 0.995) {
+        lines.push(format!("seen in both arms in {} of the intervals", percent(coverage)));
+    }
+    for (arm, seen) in [("baseline", &health.arms.baseline), ("canary", &health.arms.canary)] {
+        let counted = [
+            (seen.nothing, "intervals with nothing"),
+            (seen.failed, "that could not be read"),
+            (seen.not_finite, "values that were not finite"),
+            (seen.late, "observations too late"),
+            (seen.conflicting, "contradictions"),
+        ];
+        let told: Vec<String> =
+            counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        if !told.is_empty() {
+            lines.push(format!("{arm}: {}", told.join(", ")));
         }
     }
     lines

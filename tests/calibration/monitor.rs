@@ -121,7 +121,8 @@ fn ten_metrics_for_an_hour() {
 /// What Argo Rollouts' default rule aborts in .63, .92 and .61 of the runs (one failed check of ten, success at least 99 %).
 #[test]
 fn low_traffic() {
-    let policy = checked("alpha: 0.01\ntelemetry: {settle: 10s}", &[counts("errors", "margin: {absolute: 0.005}")]);
+    let policy =
+        checked("alpha: 0.01\ntelemetry: {settle: 10s}", &[counts("errors", "margin: {absolute: 0.005}")]);
     let run = |requests: u64, share: f64, random: &mut Random| {
         let mut told = Told::new(&policy);
         for _ in 0..10 {
@@ -138,7 +139,9 @@ fn low_traffic() {
         calibrate(&claim, 0.01, |random| run(requests, 0.005, random));
         let random = &mut Random::new(hash(&claim));
         let found = (0..1_000).filter(|_| run(requests, 0.2, random)).count();
-        println!("{requests} requests a window: a canary of which a fifth fails is rolled back within ten in {found} of 1000");
+        println!(
+            "{requests} requests a window: a canary of which a fifth fails is rolled back within ten in {found} of 1000"
+        );
     }
 }
 
@@ -162,7 +165,9 @@ fn one_strong_regression_among_ten() {
         });
         slowest = slowest.max(found.expect("a canary that is twenty times as bad is rolled back"));
     }
-    println!("twenty times the errors (or a half) in one of ten metrics: rolled back in 300 of 300, after {slowest} intervals at most");
+    println!(
+        "twenty times the errors (or a half) in one of ten metrics: rolled back in 300 of 300, after {slowest} intervals at most"
+    );
 }
 
 /// Errors that double at `onset` of the run: whether it is rolled back within 600 s, telemetry being 90 s late.
@@ -208,7 +213,9 @@ fn doubled_errors_within_ten_minutes() {
         let random = &mut Random::new(hash(text));
         (0..RUNS).filter(|_| run(random)).count() as f64 / RUNS as f64
     };
-    println!("errors 1 % -> 2 %, canary 5 %, ten metrics, alpha .01, telemetry 90 s late: rolled back within 600 s");
+    println!(
+        "errors 1 % -> 2 %, canary 5 %, ten metrics, alpha .01, telemetry 90 s late: rolled back within 600 s"
+    );
     for rate in [300.0, 100.0] {
         for margin in [1e-9, 0.1, 0.25] {
             let of = |independence: &str| {
@@ -226,7 +233,9 @@ fn doubled_errors_within_ten_minutes() {
             let known = reached(&text, &|random| oracle(1.0 + margin, rate, random));
             println!(
                 "{rate} a second, margin {margin:.2}: {assumed:.3} assumed{}, {unknown:.3} unknown, {known:.3} by one who knows the ratio",
-                late.map_or(String::new(), |late| format!(" ({late:.3} if five healthy minutes came before)"))
+                late.map_or(String::new(), |late| format!(
+                    " ({late:.3} if five healthy minutes came before)"
+                ))
             );
             if rate == 300.0 && margin == 0.1 {
                 assert!(assumed >= 0.97, "{assumed}");

@@ -223,8 +223,7 @@ impl Burn {
         };
         let (Some(baseline), Some(canary)) = (bad(baseline), bad(canary)) else { return };
         let arms = Arms { baseline, canary };
-        let look = |bad: Bad| Look { requests: Some(bad.sure.total() as f64), value: None };
-        self.settled.watch.pair(end, interval, max_gap, arms.map(look), None);
+        self.settled.watch.pair(end, interval, max_gap, arms.map(|bad| Look::from(&bad.sure)));
         if self.settled.fault.is_none()
             && let Err(error) = self.enter(slo, interval, end, arms)
         {

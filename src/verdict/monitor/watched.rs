@@ -166,7 +166,7 @@ impl Watched {
             return;
         };
         let looks = Arms { baseline: look(baseline), canary: look(canary) };
-        watch.pair(end, metric.interval, max_gap, looks, same(baseline, canary));
+        watch.pair(end, metric.interval, max_gap, looks);
         if is_cut {
             watch.cut = watch.cut.saturating_add(1);
             return;
@@ -352,28 +352,17 @@ fn pair<'a>(end: Timestamp, baseline: &'a Seen, canary: &'a Seen) -> Option<Pair
 }
 
 fn look(seen: &Seen) -> Look {
-    let requests = match seen {
-        Seen::Counts(counts) => Some(counts.total() as f64),
-        Seen::Histogram(histogram) => Some(histogram.total() as f64),
-        Seen::Samples(samples) => Some(samples.len() as f64),
-        _ => None,
-    };
-    Look { requests, value: if let Seen::Value(value) = seen { Some(*value) } else { None } }
-}
-
-/// Whether both arms show the same, where that says something: of counts only if some are bad, since a quiet service has none in
-/// both arms and its load generator may be exact.
-fn same(baseline: &Seen, canary: &Seen) -> Option<bool> {
-    let says = match (baseline, canary) {
-        (Seen::Counts(b), Seen::Counts(c)) => b.bad() > 0 || c.bad() > 0 || b.total() != c.total(),
-        (Seen::Histogram(b), Seen::Histogram(c)) => {
-            let filled = |h: &crate::telemetry::Histogram| h.counts().iter().filter(|n| **n > 0).count();
-            b != c || filled(b) > 2
-        }
-        (Seen::Value(_) | Seen::Samples(_) | Seen::Ratio(_), _) => true,
-        _ => false,
-    };
-    says.then(|| baseline == canary)
+    match seen {
+        Seen::Counts(counts) => counts.into(),
+        Seen::Events(events) => events.into(),
+        Seen::Histogram(histogram) => histogram.into(),
+        Seen::Samples(samples) => samples.into(),
+        Seen::Ratio(ratio) => ratio.into(),
+        Seen::Moments(moments) => moments.into(),
+        Seen::Value(value) => value.into(),
+        // Are told from what was seen before.
+        Seen::Nothing | Seen::Failed => (&f64::NAN).into(),
+    }
 }
 
 /// How it is bet, in words.
