@@ -32,6 +32,7 @@ mod checked;
 mod cohorts;
 mod combine;
 mod each;
+mod foresee;
 mod health;
 mod judge;
 pub mod monitor;
@@ -48,6 +49,7 @@ pub use budget::{BudgetAssessment, RelativeSeen, RuleSeen, WindowSeen};
 pub use checked::CheckedPolicy;
 pub use cohorts::{CohortAssessment, CohortPolicy, DimensionPolicy, OnBias, PlannedSplit};
 pub use each::Each;
+pub use foresee::{Expected, Foreseen};
 pub use health::{ArmHealth, MetricHealth};
 pub use observed::{Matched, MetricTelemetry, Missing, Observed, Stratum, Telemetry};
 pub use policy::{

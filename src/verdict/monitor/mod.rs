@@ -52,6 +52,7 @@ use crate::{
         checked::{CheckedPolicy, Metric},
         cohorts::CohortAssessment,
         combine::{Circumstances, Standing, combine},
+        foresee::{Expected, not_in_time},
         health::{Fault, Now},
         policy::{Problems, Role},
         report::{Assessment, Code, Reason, Report, Verdict},
@@ -342,6 +343,21 @@ impl Monitor {
         self.cohort = asked.map(|asked| CohortAssessment::new(asked, Some(&Ok(cohort.clone())), &[]));
     }
 
+    /// What is expected of a metric. Until anything is seen of it the report says if its margin cannot be decided in time.
+    ///
+    /// # Errors
+    /// Those of [`foresee`](CheckedPolicy::foresee).
+    pub fn expect(&mut self, metric: MetricId, expected: Expected) -> Result<(), Error> {
+        let place = metric.0 as usize;
+        let (Some(metric), Some(watched)) = (self.policy.metrics().get(place), self.metrics.get_mut(place))
+        else {
+            return Err(Error::value(format!("metric {place}, of {}", self.metrics.len())));
+        };
+        self.policy.foresee_metric(metric, expected).map_err(|error| error.at(metric.name.clone()))?;
+        watched.settled.expected = Some(expected);
+        Ok(())
+    }
+
     /// Up to where telemetry is waited for no longer at `now`.
     fn due(&self, now: Timestamp) -> Timestamp {
         earlier(now, self.policy.policy().telemetry.settle).max(self.settled)
@@ -476,6 +492,17 @@ impl Monitor {
         Timestamp::from_micros(i64::try_from(begin).unwrap_or(i64::MAX))
     }
 
+    /// Of metrics of which nothing is seen yet, that they will not be decided in time.
+    fn foreseen(&self) -> Vec<Reason> {
+        let each = self.policy.metrics().iter().zip(&self.metrics);
+        let unseen = each.filter(|(_, watched)| watched.settled.used == 0);
+        let foreseen = unseen.filter_map(|(metric, watched)| {
+            let foreseen = self.policy.foresee_metric(metric, watched.settled.expected?).ok()?;
+            not_in_time(metric, &foreseen)
+        });
+        foreseen.collect()
+    }
+
     fn planned(&self, at: Timestamp) -> Option<f64> {
         self.shares.iter().rev().find(|(from, _)| *from <= at).map(|(_, share)| *share)
     }
@@ -522,7 +549,7 @@ impl Monitor {
                 cohort: cohort.as_ref(),
                 together: self.crossed.map(|crossed| together(&crossed)),
                 unconfirmed: policy.decision.confirmations.saturating_sub(self.confirmed),
-                foreseen: Vec::new(),
+                foreseen: self.foreseen(),
                 warming_up: now < begin,
                 deadline_passed,
             }),

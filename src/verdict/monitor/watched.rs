@@ -15,6 +15,7 @@ use crate::{
     verdict::{
         checked::{Ask, Metric},
         combine::Standing,
+        foresee::Expected,
         health::{Look, Now, Told, Watch},
         monitor::{
             bets::{Bets, Pair},
@@ -50,6 +51,9 @@ pub(super) struct Settled {
     /// When the first of these ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) first: Option<Timestamp>,
+    /// What was expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) expected: Option<Expected>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -84,6 +88,7 @@ impl Watched {
                 fault: None,
                 used: 0,
                 first: None,
+                expected: None,
             },
         })
     }
