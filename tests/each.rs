@@ -9,7 +9,7 @@ use serinus::{
     telemetry::{Counts, Intervals, SeriesSet},
     verdict::{
         CheckedPolicy, Classification, Code, Each, Missing, Observed, Policy, Report, Role, Telemetry,
-        Verdict,
+        Verdict, Way,
     },
 };
 
