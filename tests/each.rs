@@ -9,7 +9,7 @@ use serinus::{
     telemetry::{Counts, Intervals, SeriesSet},
     verdict::{
         CheckedPolicy, Classification, Code, Each, Missing, Observed, Policy, Report, Role, Telemetry,
-        Verdict,
+        Verdict, Way,
     },
 };
 
@@ -344,6 +344,17 @@ fn series_without_the_label_are_one_value() {
     let found = report.metrics.iter().map(|metric| metric.metric.as_str()).collect::<Vec<_>>();
     assert_eq!(found, [r#"errors{route=""}"#, r#"errors{route="/00"}"#]);
     expect(&report, Verdict::Rollback, Code::HarmShown, r#"errors{route=""} is worse"#);
+
+    // Errors that have the label nowhere are those of the series that have it nowhere, and of no other.
+    let mut bare = SeriesSet::default();
+    for (labels, points) in
+        set.iter().filter(|(labels, _)| labels["__name__"] == "all" || !labels.contains_key("route"))
+    {
+        bare.extend(labels.clone(), points.iter().copied());
+    }
+    let report = self::report(&policy, &bare);
+    let found = report.metrics.iter().map(|metric| metric.classification).collect::<Vec<_>>();
+    assert_eq!(found, [Classification::Fail(Way::High), Classification::Error]);
 }
 
 /// A code that never occurs with a route is zero there, if it occurs at all; and an error counter that has the label nowhere is

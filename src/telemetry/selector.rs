@@ -111,9 +111,10 @@ impl Selector {
         })
     }
 
-    /// Whether it means series with one value of this label only.
-    pub(crate) fn fixes(&self, label: &str) -> bool {
-        self.matchers.iter().any(|m| m.label == label && m.kind == Match::Equal)
+    /// The labels that it means one value of, with that value; the name is `__name__`.
+    pub(crate) fn equalities(&self) -> impl Iterator<Item = (&str, &str)> {
+        let equal = self.matchers.iter().filter(|m| m.kind == Match::Equal);
+        equal.map(|m| (m.label.as_str(), m.value.as_str()))
     }
 
     /// As it is written.
@@ -130,7 +131,7 @@ impl Selector {
     }
 }
 
-const NAME: &str = "__name__";
+pub(super) const NAME: &str = "__name__";
 
 fn write(matchers: &[Matcher]) -> String {
     // The name stands before the braces; a second condition on it can only stand within.

@@ -7,7 +7,7 @@ use crate::{
     arm::{Arm, Arms},
     error::Error,
     telemetry::{
-        Intervals, Labels, Point, Quality, Series, SeriesSet,
+        Index, Intervals, Labels, Point, Quality, Series,
         counter::{Counter, Increase, Window, common_ends, whole},
     },
     time::Timestamp,
@@ -52,10 +52,10 @@ pub(super) struct Picked<'a> {
 }
 
 impl<'a> Picked<'a> {
-    pub(super) fn new(export: &'a SeriesSet, selector: &'a ArmSelector, gauge: bool) -> Picked<'a> {
+    pub(super) fn new(export: &Index<'a>, selector: &'a ArmSelector, gauge: bool) -> Picked<'a> {
         let series = |(labels, points): (&'a Labels, &'a [Point])| Labelled::new(labels, points, gauge);
         let arms = selector.arms.as_ref().map(|arm| export.select(arm).map(series).collect());
-        let exists = selector.arms.as_ref().map(|arm| export.iter().any(|(labels, _)| arm.names(labels)));
+        let exists = selector.arms.as_ref().map(|arm| export.names(arm));
         Picked {
             selector: selector.written.as_str(),
             conditions: selector.arms.baseline.conditions().collect(),

@@ -11,7 +11,7 @@ use crate::{
     arm::Arms,
     compare::multiplicity::Weight,
     error::Error,
-    telemetry::{Match, Matcher, SeriesSet},
+    telemetry::{Index, Match, Matcher},
     verdict::{
         amounts::Picked,
         checked::{ArmSelector, CheckedPolicy, Metric, Source},
@@ -142,7 +142,7 @@ pub(super) fn check(
     problems.require(!edge, &path, "this label tells the buckets apart");
     for selector in source.map_or_else(Vec::new, select::selectors) {
         let message = format!("{} means one value of it already", selector.written);
-        problems.require(!selector.written.fixes(label), &path, message);
+        problems.require(selector.written.equalities().all(|(other, _)| other != label), &path, message);
     }
 }
 
@@ -219,7 +219,7 @@ pub(super) fn expanded<'a>(metrics: &'a [Metric], values: &Values) -> Cow<'a, [M
 /// All values of the label of each metric whose policy names none.
 pub(super) fn find<'a>(
     policy: &'a CheckedPolicy,
-    export: &'a SeriesSet,
+    export: &Index<'a>,
 ) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
     let of = |metric: &'a Metric| {
         let label = metric.each.as_ref()?;

@@ -442,7 +442,7 @@ pub struct Report {
     /// How much of the beginning was left out.
     #[serde(with = "crate::time::span")]
     pub warmup: Duration,
-    /// Each metric, in the policy's order.
+    /// Each metric, in the policy's order; where it has [`each`](crate::verdict::Each), each value.
     pub metrics: Vec<Assessment>,
     /// Each objective, in the policy's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

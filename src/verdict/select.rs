@@ -11,7 +11,7 @@ use crate::{
     compare::ratio,
     error::Error,
     telemetry::{
-        Counts, Events, Histogram, Quality, Ratio, Series, SeriesSet,
+        Counts, Events, Histogram, Index, Quality, Ratio, Series, SeriesSet,
         counter::{Window, whole},
     },
     time::Timestamp,
@@ -30,6 +30,8 @@ pub(super) fn select(policy: &CheckedPolicy, export: &SeriesSet) -> Telemetry {
     if !policy.policy().baseline.kind.is_concurrent() {
         return previous::refuse_series(policy);
     }
+    let labels = policy.policy().metrics.iter().filter_map(|metric| metric.each.as_ref());
+    let export = &Index::new(export, labels.map(|each| each.label.as_str()));
     let found = each::find(policy, export);
     let values = each::few(&found);
     let asked = policy.metrics_of(&values);
@@ -67,7 +69,7 @@ pub(super) fn select(policy: &CheckedPolicy, export: &SeriesSet) -> Telemetry {
 }
 
 /// The series of each selector.
-fn pick<'a>(export: &'a SeriesSet, reading: &'a Reading) -> Vec<Picked<'a>> {
+fn pick<'a>(export: &Index<'a>, reading: &'a Reading) -> Vec<Picked<'a>> {
     let read_as = |(k, selector)| Picked::new(export, selector, is_gauge(&reading.source, k));
     selectors(&reading.source).into_iter().enumerate().map(read_as).collect()
 }
