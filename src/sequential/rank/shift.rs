@@ -55,7 +55,8 @@ pub struct ShiftDesign {
 /// log latency). At a margin of 5 %, latency that is a tenth longer is found after 22 intervals (median; 60 with a canary of 5 %), a quarter longer after
 /// 16, and equal arms are shown to be within it after 20. Each block of intervals at most doubles the evidence.
 ///
-/// Not for a change of few requests ([`exceedance`](crate::compare::exceedance) as counts sees it), and not for buckets wider than 2:1, which show
+/// Not for a change of few requests, which ranks hardly see: ask [`CountProcess`](crate::sequential::CountProcess) for the share above a threshold
+/// ([`exceedance`](crate::compare::exceedance)). Not for buckets wider than 2:1, which show
 /// only large differences: ask for a margin on the probability of superiority there. Cost: some 1.3 us for 40 buckets.
 ///
 /// ```
