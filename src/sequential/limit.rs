@@ -59,7 +59,7 @@ pub struct LimitDesign {
 /// their rate .04. Bursts of 2 whose mean is the limit .3, of 5 .72, since within a burst the chance is beyond it. Not for a comparison with the
 /// baseline: a limit knows of none.
 ///
-/// The state is two totals and the largest evidence so far; cost: some 200 ns an update.
+/// The state is two totals and the largest evidence so far; cost: some 300 ns an update.
 ///
 /// ```
 /// use serinus::sequential::{Beyond, LimitDesign, LimitOf, LimitProcess, Process};

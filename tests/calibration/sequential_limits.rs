@@ -79,8 +79,8 @@ fn shift_alarm(noise: Noise, claim: Claim, [canary, split]: [f64; 2], random: &m
 #[test]
 fn shifts_looked_at_after_every_interval() {
     for (name, noise, bound) in [
-        ("independent", Noise::None, 0.045),
-        ("pauses", Noise::Bursts(2.0), 0.045),
+        ("independent", Noise::None, ALPHA),
+        ("pauses", Noise::Bursts(2.0), ALPHA),
         ("autocorrelation .3", Noise::Memory(0.3, 0.1), 0.055),
         ("autocorrelation .6", Noise::Memory(0.6, 0.1), 0.075),
     ] {

@@ -50,12 +50,13 @@ pub struct ShiftDesign {
 
 /// Evidence that a canary's values lie beyond a margin, or within it, from whole intervals of raw or bucketed values.
 ///
-/// At .05, looking after each of 200 intervals, at the margin: raw values, and 2,000 requests in buckets 1.57:1, .045, and no more if pauses make a fifth of
+/// At .05, looking after each of 200 intervals, at the margin: raw values .045; 2,000 requests in buckets 1.57:1 .05 at most, also if pauses make a fifth of
 /// the requests slow in a tenth of each arm's intervals; an autocorrelation of each arm's latency of .3 .055, of .6 .075 (where the noise is all there is: sd .1 of
 /// log latency). At a margin of 5 %, latency that is a tenth longer is found after 22 intervals (median; 60 with a canary of 5 %), a quarter longer after
 /// 16, and equal arms are shown to be within it after 20. Each block of intervals at most doubles the evidence.
 ///
-/// Not for a change of few requests ([`exceedance`](crate::compare::exceedance) as counts sees it), and not for buckets wider than 2:1, which show
+/// Not for a change of few requests, which ranks hardly see: ask [`CountProcess`](crate::sequential::CountProcess) for the share above a threshold
+/// ([`exceedance`](crate::compare::exceedance)). Not for buckets wider than 2:1, which show
 /// only large differences: ask for a margin on the probability of superiority there. Cost: some 1.3 us for 40 buckets.
 ///
 /// ```
