@@ -42,8 +42,8 @@ const FACTORS: [(f64, f64); 8] =
 
 const BOTH: [Beyond; 2] = [Beyond::Above, Beyond::Below];
 
-fn limit(limit: f64, beyond: Beyond, of_share: LimitOf) -> LimitProcess {
-    LimitProcess::new(LimitDesign { limit, beyond, of_share }).unwrap()
+fn limit(limit: f64, beyond: Beyond, of: LimitOf) -> LimitProcess {
+    LimitProcess::new(LimitDesign { limit, beyond, of }).unwrap()
 }
 
 fn counts(bad: u64, total: u64) -> Counts {
@@ -189,7 +189,7 @@ fn a_limit_is_saved_and_hostile_states_are_refused() {
 
 #[test]
 fn a_limit_refuses_what_it_cannot_count_and_stays_as_it_was() {
-    for (at, of_share) in [
+    for (at, of) in [
         (0.0, LimitOf::Share),
         (1.0, LimitOf::Share),
         (-0.1, LimitOf::Share),
@@ -199,8 +199,7 @@ fn a_limit_refuses_what_it_cannot_count_and_stays_as_it_was() {
         (1e-101, LimitOf::Rate),
         (f64::NAN, LimitOf::Rate),
     ] {
-        let error =
-            LimitProcess::new(LimitDesign { limit: at, beyond: Beyond::Above, of_share }).unwrap_err();
+        let error = LimitProcess::new(LimitDesign { limit: at, beyond: Beyond::Above, of }).unwrap_err();
         assert_eq!((error.kind(), error.path()), (ErrorKind::Value, Some("limit")));
     }
     let most = 1 << 53;

@@ -46,7 +46,7 @@ pub struct LimitDesign {
     /// What is to be shown: that the share or rate is above the limit, or below it.
     pub beyond: Beyond,
     /// Whether it is a limit of a share or of a rate.
-    pub of_share: LimitOf,
+    pub of: LimitOf,
 }
 
 /// Evidence that one arm's share of bad ones, or its rate of events, is beyond a constant.
@@ -65,7 +65,7 @@ pub struct LimitDesign {
 /// use serinus::sequential::{Beyond, LimitDesign, LimitOf, LimitProcess, Process};
 /// use serinus::telemetry::Counts;
 /// let mut errors =
-///     LimitProcess::new(LimitDesign { limit: 0.05, beyond: Beyond::Above, of_share: LimitOf::Share })?;
+///     LimitProcess::new(LimitDesign { limit: 0.05, beyond: Beyond::Above, of: LimitOf::Share })?;
 /// errors.update(Counts::new(10, 100)?)?;
 /// errors.update(Counts::new(20, 200)?)?;
 /// assert!((errors.e_value().ln() - 4.840_627_954_646_815).abs() < 1e-13); // mpmath, 30 digits
@@ -104,7 +104,7 @@ impl TryFrom<Saved> for LimitProcess {
     fn try_from(saved: Saved) -> Result<LimitProcess, Error> {
         let Saved { design, bad, exposure, largest, .. } = saved;
         let process = LimitProcess { bad, exposure, largest, ..LimitProcess::new(design)? };
-        let seen = match design.of_share {
+        let seen = match design.of {
             LimitOf::Share => {
                 libm::floor(exposure) == exposure && exposure <= MAX_COUNT as f64 && bad <= exposure as u64
             }
@@ -126,7 +126,7 @@ impl LimitProcess {
     /// A share that is not between 0 and 1, or a rate that is not from 1e-100 to 1e100.
     pub fn new(design: LimitDesign) -> Result<LimitProcess, Error> {
         let limit = design.limit;
-        let (valid, what) = match design.of_share {
+        let (valid, what) = match design.of {
             LimitOf::Share => (limit > 0.0 && limit < 1.0, "a share between 0 and 1"),
             LimitOf::Rate => (EXPOSURES.contains(&limit), "a rate from 1e-100 to 1e100"),
         };
@@ -142,8 +142,8 @@ impl LimitProcess {
     /// # Errors
     /// A design of a rate, or more than 2^53 requests in all.
     pub fn update(&mut self, counts: Counts) -> Result<(), Error> {
-        if self.design.of_share == LimitOf::Rate {
-            return Err(Error::value("counts have a share, and the limit is one of a rate").at("of_share"));
+        if self.design.of == LimitOf::Rate {
+            return Err(Error::value("counts have a share, and the limit is one of a rate").at("of"));
         }
         let total = (self.exposure as u64).saturating_add(counts.total());
         if total > MAX_COUNT {
@@ -158,8 +158,8 @@ impl LimitProcess {
     /// # Errors
     /// A design of a share, more than 2^53 events in all, or an exposure above 0 and, alone or in all, beyond 1e-100 .. 1e100.
     pub fn update_events(&mut self, events: Events) -> Result<(), Error> {
-        if self.design.of_share == LimitOf::Share {
-            return Err(Error::value("events have a rate, and the limit is one of a share").at("of_share"));
+        if self.design.of == LimitOf::Share {
+            return Err(Error::value("events have a rate, and the limit is one of a share").at("of"));
         }
         if events.exposure() == 0.0 {
             return Ok(());
@@ -184,14 +184,14 @@ impl LimitProcess {
     }
 
     fn ln_e(&self) -> f64 {
-        let LimitDesign { limit, beyond, of_share } = self.design;
+        let LimitDesign { limit, beyond, of } = self.design;
         let bet = |(factor, share): (f64, f64)| {
             let (factor, gain) = match beyond {
                 Beyond::Above => (factor, libm::log(factor)),
                 Beyond::Below => (1.0 / factor, -libm::log(factor)),
             };
             let more = limit * (factor - 1.0);
-            let price = match of_share {
+            let price = match of {
                 LimitOf::Share => libm::log1p(more),
                 LimitOf::Rate => more,
             };

@@ -21,8 +21,7 @@ const ALPHA: f64 = 0.05;
 
 /// 2,000 requests an interval of which a hundredth is bad.
 fn limit_alarm(beyond: Beyond, noise: Noise, random: &mut Random) -> bool {
-    let mut process =
-        LimitProcess::new(LimitDesign { limit: 0.01, beyond, of_share: LimitOf::Share }).unwrap();
+    let mut process = LimitProcess::new(LimitDesign { limit: 0.01, beyond, of: LimitOf::Share }).unwrap();
     let mut run = Run::new(noise, random);
     (0..INTERVALS).any(|_| {
         let bad = match noise {
@@ -48,7 +47,7 @@ fn limits_looked_at_after_every_interval() {
         }
         let text = format!("{beyond:?} a limit of a rate, at it, looked at after each of 360 intervals");
         calibrate(&text, 0.04, |random| {
-            let design = LimitDesign { limit: 2.0, beyond, of_share: LimitOf::Rate };
+            let design = LimitDesign { limit: 2.0, beyond, of: LimitOf::Rate };
             let mut process = LimitProcess::new(design).unwrap();
             (0..INTERVALS).any(|_| {
                 process.update_events(Events::new(random.poisson(3.0), 1.5).unwrap()).unwrap();

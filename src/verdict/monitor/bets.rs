@@ -562,7 +562,7 @@ fn limits(metric: &Metric, are_limits: bool) -> Result<Vec<LimitBet>, Error> {
             Way::High => (Beyond::Above, Direction::HigherIsWorse),
             Way::Low => (Beyond::Below, Direction::LowerIsWorse),
         };
-        let beyond = LimitProcess::new(LimitDesign { limit, beyond, of_share: of })?;
+        let beyond = LimitProcess::new(LimitDesign { limit, beyond, of })?;
         let design = CountDesign { margin: Margin::default(), ..counts(metric, Claim::Harm, direction) };
         let worse = if are_limits { Some(Box::new(CountProcess::new(design)?)) } else { None };
         Ok(LimitBet { way, beyond: Arms { baseline: beyond, canary: beyond }, worse })

@@ -125,8 +125,7 @@ impl Burn {
             independence: Independence::Unknown,
         })?;
         let limit = slo.objective.share_of(slo.promote_below)?.value();
-        let safety =
-            LimitProcess::new(LimitDesign { limit, beyond: Beyond::Below, of_share: LimitOf::Share })?;
+        let safety = LimitProcess::new(LimitDesign { limit, beyond: Beyond::Below, of: LimitOf::Share })?;
         Ok(Burn {
             queue: Queue::default(),
             canary: Canary::new(design)?,
