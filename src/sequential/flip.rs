@@ -161,28 +161,19 @@ impl TryFrom<Saved> for SignFlip {
 
 /// Sums over all intervals so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(into = "Vec<String>", try_from = "Vec<String>")]
 struct Past {
     intervals: u64,
-    #[serde(with = "text")]
     sum: f64,
-    #[serde(with = "text")]
     squares: f64,
-    #[serde(with = "text")]
     variances: f64,
     /// Of neighbours.
-    #[serde(with = "text")]
     products: f64,
-    #[serde(with = "text")]
     first: f64,
-    #[serde(with = "text")]
     last: f64,
     /// Of the variances by each arm's own events; of the products of excess and variance; of the squares of variances.
-    #[serde(with = "text")]
     own: f64,
-    #[serde(with = "text")]
     cross: f64,
-    #[serde(with = "text")]
     weights: f64,
 }
 
@@ -236,21 +227,44 @@ impl Past {
 
 /// The block that is not yet at its end, and what was known when it began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(into = "Vec<String>", try_from = "Vec<String>")]
 struct Block {
     intervals: u64,
     least: u64,
-    #[serde(with = "text")]
     scale: f64,
-    #[serde(with = "text")]
     inflation: f64,
-    #[serde(with = "text")]
     sum: f64,
-    #[serde(with = "text")]
     variances: f64,
-    #[serde(with = "text")]
     information: f64,
 }
+
+/// Sums are written as a list, since their names would take more room than they do.
+macro_rules! as_a_list {
+    ($of:ident: $($whole:ident),+; $($float:ident),+) => {
+        impl From<$of> for Vec<String> {
+            fn from(sums: $of) -> Vec<String> {
+                vec![$(sums.$whole.to_string(),)+ $(format!("{:?}", sums.$float)),+]
+            }
+        }
+
+        impl TryFrom<Vec<String>> for $of {
+            type Error = Error;
+            fn try_from(list: Vec<String>) -> Result<$of, Error> {
+                let wrong = || Error::new(ErrorKind::State, "a list of sums that is too short, too long, or no numbers");
+                let mut list = list.into_iter();
+                let mut next = || list.next().ok_or_else(wrong);
+                let sums = $of {
+                    $($whole: next()?.parse().map_err(|_| wrong())?,)+
+                    $($float: next()?.parse::<f64>().ok().filter(|sum| !sum.is_nan()).ok_or_else(wrong)?),+
+                };
+                if next().is_ok() { Err(wrong()) } else { Ok(sums) }
+            }
+        }
+    };
+}
+
+as_a_list!(Past: intervals; sum, squares, variances, products, first, last, own, cross, weights);
+as_a_list!(Block: intervals, least; scale, inflation, sum, variances, information);
 
 impl Block {
     fn begin(past: &Past, design: &FlipDesign) -> Block {

@@ -29,6 +29,7 @@ use crate::{error::Error, telemetry::SeriesSet};
 #[derive(Debug, Clone)]
 pub struct CheckedPolicy {
     policy: Policy,
+    digest: String,
     metrics: Vec<Metric>,
     slos: Vec<Slo>,
     cohorts: Option<Cohorts>,
@@ -57,11 +58,7 @@ impl CheckedPolicy {
     /// nothing of the telemetry: the values of a label that [`each`](crate::verdict::Each) finds in an export are no part of it.
     #[must_use]
     pub fn digest(&self) -> String {
-        let canonical = format!("{:?}", self.policy);
-        let hash = canonical.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        format!("{hash:016x}")
+        self.digest.clone()
     }
 
     /// The metrics, one for each value where the policy names the values of a label.
@@ -132,9 +129,20 @@ impl CheckedPolicy {
         let cohorts = cohorts::check(policy, &mut problems);
         match problems.finish() {
             Some(errors) => Err(errors),
-            None => Ok(CheckedPolicy { policy: policy.clone(), metrics, slos, cohorts }),
+            None => {
+                Ok(CheckedPolicy { digest: digest(policy), policy: policy.clone(), metrics, slos, cohorts })
+            }
         }
     }
+}
+
+/// See [`CheckedPolicy::digest`].
+fn digest(policy: &Policy) -> String {
+    let canonical = format!("{:?}", policy);
+    let hash = canonical.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{hash:016x}")
 }
 
 /// One metric, with its parts as its kind needs them.

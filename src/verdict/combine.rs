@@ -42,7 +42,20 @@ pub(super) struct Standing {
 }
 
 /// One metric as the combination sees it.
-pub(super) type Standings<'a> = &'a [(Assessment, Standing)];
+type One<'a> = (&'a Assessment, &'a Standing);
+
+/// All of them, in the policy's order.
+#[derive(Clone, Copy)]
+pub(super) struct Standings<'a> {
+    pub(super) assessments: &'a [Assessment],
+    pub(super) standings: &'a [Standing],
+}
+
+impl<'a> Standings<'a> {
+    fn iter(self) -> impl Iterator<Item = One<'a>> {
+        self.assessments.iter().zip(self.standings)
+    }
+}
 
 /// All that the verdict depends on.
 pub(super) struct Circumstances<'a> {
@@ -123,12 +136,12 @@ pub(super) fn combine(all: Circumstances) -> (Verdict, Vec<Reason>) {
     let decaying = metrics.iter().filter(|(a, _)| a.decaying && a.role.can_roll_back());
     let mut reasons: Vec<Reason> = decaying.map(|(a, _)| passing(a)).collect();
     // A guard is not waited for, but nothing is promoted that is beyond a limit.
-    let blocks = |(a, standing): &&(Assessment, Standing)| match a.role {
+    let blocks = |(a, standing): &One| match a.role {
         Role::Required => a.classification != Classification::Pass,
         Role::Guard => standing.canary_beyond,
         Role::Informative | Role::DryRun => false,
     };
-    let waiting: Vec<_> = metrics.iter().filter(blocks).filter(|(a, _)| !a.decaying).collect();
+    let waiting: Vec<One> = metrics.iter().filter(blocks).filter(|(a, _)| !a.decaying).collect();
     let waits_for_users = cohort.and_then(CohortAssessment::waits);
     let unshown: Vec<Reason> = slos.iter().filter_map(budget::waits).chain(waits_for_users).collect();
     let is_shown = reasons.is_empty() && waiting.is_empty() && unshown.is_empty() && faults.waits.is_empty();
@@ -167,12 +180,12 @@ pub(super) fn combine(all: Circumstances) -> (Verdict, Vec<Reason>) {
     (if hopeless { spent } else { Verdict::Continue }, reasons)
 }
 
-fn required<'a>(metrics: Standings<'a>) -> impl Iterator<Item = &'a (Assessment, Standing)> {
+fn required<'a>(metrics: Standings<'a>) -> impl Iterator<Item = One<'a>> {
     metrics.iter().filter(|(a, _)| a.role == Role::Required)
 }
 
 fn harm_shown(metrics: Standings) -> Vec<Reason> {
-    let mut harmful: Vec<&(Assessment, Standing)> = metrics
+    let mut harmful: Vec<One> = metrics
         .iter()
         .filter(|(a, _)| a.role.can_roll_back() && matches!(a.classification, Classification::Fail(_)))
         .collect();
@@ -195,7 +208,7 @@ fn harm_shown(metrics: Standings) -> Vec<Reason> {
         .collect()
 }
 
-fn common_causes(metrics: Standings) -> impl Iterator<Item = Reason> {
+fn common_causes<'a>(metrics: Standings<'a>) -> impl Iterator<Item = Reason> + use<'a> {
     let harmed = metrics.iter().filter(|(a, _)| a.role.can_roll_back());
     harmed.filter_map(|(a, standing)| {
         let what = match (standing.both_beyond, standing.both_unusual) {

@@ -13,7 +13,7 @@ use crate::{
         budget::BudgetAssessment,
         checked::{CheckedPolicy, Metric},
         cohorts::CohortAssessment,
-        combine::{Circumstances, Standing, combine},
+        combine::{Circumstances, Standing, Standings, combine},
         each,
         health::{self, Fault},
         observed::{Missing, Observed, Stratum, Telemetry},
@@ -66,7 +66,7 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
         let share = share_of_level(found.metric.weight);
         found.conclude(adjusted, share, [alpha, beta], judged_for)
     };
-    let metrics: Vec<(Assessment, Standing)> = found.into_iter().map(conclude).collect();
+    let (metrics, standings): (Vec<Assessment>, Vec<Standing>) = found.into_iter().map(conclude).unzip();
     for (slo, adjusted) in slos.iter_mut().zip(deciding) {
         slo.conclude(adjusted, [alpha, beta]);
     }
@@ -84,7 +84,7 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
         policy.cohorts().map(|cohorts| CohortAssessment::new(cohorts, telemetry.cohort.as_ref(), &strata));
     let (verdict, reasons) = combine(Circumstances {
         policy: policy.policy(),
-        metrics: &metrics,
+        metrics: Standings { assessments: &metrics, standings: &standings },
         slos: &slos,
         slo_faults: &[],
         cohort: cohort.as_ref(),
@@ -109,7 +109,7 @@ pub(super) fn judge(policy: &CheckedPolicy, telemetry: &Telemetry) -> Report {
         start: telemetry.start,
         end: telemetry.end,
         warmup: policy.policy().warmup,
-        metrics: metrics.into_iter().map(|(assessment, _)| assessment).collect(),
+        metrics,
         slo: slos,
         cohort,
     }

@@ -51,7 +51,7 @@ use crate::{
         budget::BudgetAssessment,
         checked::{CheckedPolicy, Metric},
         cohorts::CohortAssessment,
-        combine::{Circumstances, Standing, combine},
+        combine::{Circumstances, Standing, Standings, combine},
         foresee::{Expected, not_in_time},
         health::{Fault, Now},
         policy::{Problems, Role},
@@ -420,10 +420,10 @@ impl Monitor {
             }
         }
         self.look(end);
-        let (alpha, beta) = (policy.policy().alpha, policy.policy().beta);
+        let beta = policy.policy().beta;
         let mut required =
             policy.metrics().iter().zip(&self.metrics).filter(|(metric, _)| metric.role == Role::Required);
-        let safe = required.all(|(metric, watched)| watched.passes(metric, alpha, beta));
+        let safe = required.all(|(metric, watched)| watched.passes(metric, beta));
         self.confirmed = if safe { self.confirmed.saturating_add(1) } else { 0 };
     }
 
@@ -529,8 +529,8 @@ impl Monitor {
         let assess = |(metric, watched): (&Metric, &Watched)| {
             watched.assess(metric, &at(metric.interval), levels(metric.weight))
         };
-        let metrics: Vec<(Assessment, Standing)> =
-            self.policy.metrics().iter().zip(&self.metrics).map(assess).collect();
+        let (metrics, standings): (Vec<Assessment>, Vec<Standing>) =
+            self.policy.metrics().iter().zip(&self.metrics).map(assess).unzip();
         let slos = self.policy.slos().iter().zip(&self.slos);
         let (slos, slo_faults): (Vec<BudgetAssessment>, Vec<Vec<Fault>>) = slos
             .map(|(slo, burn)| burn.assess(slo, policy.interval, &at(policy.interval), levels(slo.weight)))
@@ -543,7 +543,7 @@ impl Monitor {
             Some(fallen) if self.crossed.is_none() => (Verdict::Rollback, fallen.reasons.clone()),
             _ => combine(Circumstances {
                 policy,
-                metrics: &metrics,
+                metrics: Standings { assessments: &metrics, standings: &standings },
                 slos: &slos,
                 slo_faults: &slo_faults,
                 cohort: cohort.as_ref(),
@@ -574,7 +574,7 @@ impl Monitor {
             start: Some(self.start),
             end: Some(settled).filter(|settled| *settled > self.start),
             warmup: policy.warmup,
-            metrics: metrics.into_iter().map(|(assessment, _)| assessment).collect(),
+            metrics,
             slo: slos,
             cohort,
         }

@@ -193,82 +193,84 @@ impl Totals {
         }
     }
 
-    /// The histograms of all, with these edges.
-    fn histograms(&self, edges: &[f64]) -> Option<Arms<Histogram>> {
-        let Totals::Buckets(counts) = self else { return None };
-        let all = |counts: &Vec<u64>| Histogram::new(edges.to_vec(), counts.clone());
-        counts.as_ref().try_map(all).ok()
-    }
-
-    /// What was seen in each arm.
-    pub(super) fn summaries(&self, edges: impl FnOnce() -> Vec<f64>) -> Option<Arms<Summary>> {
-        let known = |value: f64| Some(value).filter(|value| value.is_finite());
+    /// How many requests, values, or how much exposure each arm has.
+    pub(super) fn sizes(&self) -> Arms<f64> {
         match self {
-            Totals::None => None,
-            Totals::Counts { bad, of, .. } => Some(Arms::from_fn(|arm| Summary {
-                size: of[arm] as f64,
-                bad: Some(bad[arm]),
-                value: known(bad[arm] as f64 / of[arm] as f64),
-            })),
-            Totals::Events { count, exposure, .. } => Some(Arms::from_fn(|arm| Summary {
-                size: exposure[arm].units,
-                bad: Some(count[arm]),
-                value: known(count[arm] as f64 / exposure[arm].units),
-            })),
-            Totals::Buckets(_) => self.histograms(&edges()).map(|arms| {
-                arms.map(|all| Summary {
-                    size: all.total() as f64,
-                    bad: None,
-                    value: histogram::median(&all),
-                })
-            }),
-            Totals::Values { values, .. } => Some(values.map(|mean| Summary {
-                size: mean.n as f64,
-                bad: None,
-                value: Some(mean.mean).filter(|_| mean.n > 0),
-            })),
-            Totals::Ratio(sums) => Some(sums.map(|sum| Summary {
-                size: sum.units,
-                bad: None,
-                value: known(sum.amount / sum.units),
-            })),
+            Totals::None => Arms::default(),
+            Totals::Counts { of, .. } => of.map(|of| of as f64),
+            Totals::Events { exposure, .. } => exposure.map(|exposure| exposure.units),
+            Totals::Buckets(counts) => counts.as_ref().map(|counts| counts.iter().map(|n| *n as f64).sum()),
+            Totals::Values { values, .. } => values.map(|mean| mean.n as f64),
+            Totals::Ratio(sums) => sums.map(|sum| sum.units),
         }
     }
 
-    /// The differences; of rates with an interval that holds at every instant.
-    pub(super) fn effects(
+    /// The canary's share of bad ones, or its rate.
+    pub(super) fn rate_of_canary(&self) -> Option<f64> {
+        match self {
+            Totals::Counts { bad, of, .. } => Some(bad.canary as f64 / of.canary as f64),
+            Totals::Events { count, exposure, .. } => Some(count.canary as f64 / exposure.canary.units),
+            _ => None,
+        }
+    }
+
+    /// What was seen in each arm, and the differences; of rates with an interval that holds at every instant.
+    pub(super) fn seen(
         &self,
-        summaries: &Arms<Summary>,
         edges: impl FnOnce() -> Vec<f64>,
         of_slope: bool,
         level: f64,
-    ) -> Vec<Effect> {
-        let value = |arm: Arm| summaries[arm].value.unwrap_or(f64::NAN);
-        let (canary, baseline) = (value(Arm::Canary), value(Arm::Baseline));
-        let difference = |measure: Measure| estimated(measure, canary - baseline, level);
-        let ratio = |measure: Measure| estimated(measure, canary / baseline, level);
-        match self {
-            Totals::None => Vec::new(),
-            Totals::Counts { ratio, .. } => {
-                let seen =
-                    ratio.effect(level).ok().map(|effect| Effect { measure: Measure::RiskRatio, ..effect });
-                seen.into_iter().chain([difference(Measure::RiskDifference)]).collect()
+    ) -> Option<(Arms<Summary>, Vec<Effect>)> {
+        let known = |value: f64| Some(value).filter(|value| value.is_finite());
+        let sizes = self.sizes();
+        let summary =
+            |arm: Arm, bad: Option<u64>, value: f64| Summary { size: sizes[arm], bad, value: known(value) };
+        let effects = |arms: Arms<Summary>, measures: [Measure; 2]| {
+            let value = |arm: Arm| arms[arm].value.unwrap_or(f64::NAN);
+            let (canary, baseline) = (value(Arm::Canary), value(Arm::Baseline));
+            let [difference, ratio] = measures;
+            [estimated(difference, canary - baseline, level), estimated(ratio, canary / baseline, level)]
+        };
+        Some(match self {
+            Totals::None => return None,
+            Totals::Counts { bad, of, ratio } => {
+                let arms =
+                    Arms::from_fn(|arm| summary(arm, Some(bad[arm]), bad[arm] as f64 / of[arm] as f64));
+                let [difference, _] = effects(arms, [Measure::RiskDifference, Measure::RiskRatio]);
+                let of_ratio = ratio.effect(level).ok();
+                let of_ratio = of_ratio.map(|effect| Effect { measure: Measure::RiskRatio, ..effect });
+                (arms, of_ratio.into_iter().chain([difference]).collect())
             }
-            Totals::Events { ratio, .. } => {
-                ratio.effect(level).into_iter().chain([difference(Measure::RateDifference)]).collect()
+            Totals::Events { count, exposure, ratio } => {
+                let rate = |arm: Arm| count[arm] as f64 / exposure[arm].units;
+                let arms = Arms::from_fn(|arm| summary(arm, Some(count[arm]), rate(arm)));
+                let [difference, _] = effects(arms, [Measure::RateDifference, Measure::RateRatio]);
+                (arms, ratio.effect(level).into_iter().chain([difference]).collect())
             }
-            Totals::Buckets(_) => {
-                let arms = self.histograms(&edges());
-                let rank = arms.as_ref().and_then(|arms| histogram::mann_whitney(arms.as_ref()).ok());
-                let theta = rank.map(|rank| estimated(Measure::ProbabilityOfSuperiority, rank.theta, level));
-                core::iter::once(ratio(Measure::ScaleRatio)).chain(theta).collect()
+            Totals::Buckets(counts) => {
+                let edges = edges();
+                let all = |counts: &Vec<u64>| Histogram::new(edges.clone(), counts.clone());
+                let pooled = counts.as_ref().try_map(all).ok()?;
+                let median = |arm: Arm| histogram::median(&pooled[arm]).unwrap_or(f64::NAN);
+                let arms = Arms::from_fn(|arm| summary(arm, None, median(arm)));
+                let [_, ratio] = effects(arms, [Measure::Shift, Measure::ScaleRatio]);
+                let theta = histogram::mann_whitney(pooled.as_ref()).ok().map(|rank| rank.theta);
+                let theta = theta.map(|theta| estimated(Measure::ProbabilityOfSuperiority, theta, level));
+                (arms, core::iter::once(ratio).chain(theta).collect())
             }
-            Totals::Values { line, .. } if of_slope => {
-                vec![estimated(Measure::SlopeDifference, line.products / line.squares, level)]
+            Totals::Values { values, line } => {
+                let mean = |arm: Arm| if values[arm].n > 0 { values[arm].mean } else { f64::NAN };
+                let arms = Arms::from_fn(|arm| summary(arm, None, mean(arm)));
+                let slope = estimated(Measure::SlopeDifference, line.products / line.squares, level);
+                let both = effects(arms, [Measure::MeanDifference, Measure::MeanRatio]);
+                (arms, if of_slope { vec![slope] } else { both.to_vec() })
             }
-            Totals::Values { .. } => vec![difference(Measure::MeanDifference), ratio(Measure::MeanRatio)],
-            Totals::Ratio(_) => vec![ratio(Measure::AmountRatio), difference(Measure::AmountDifference)],
-        }
+            Totals::Ratio(sums) => {
+                let arms = Arms::from_fn(|arm| summary(arm, None, sums[arm].amount / sums[arm].units));
+                let [difference, ratio] = effects(arms, [Measure::AmountDifference, Measure::AmountRatio]);
+                (arms, vec![ratio, difference])
+            }
+        })
     }
 
     /// How many units each arm has, where load matters.

@@ -24,7 +24,7 @@ use crate::{
             totals::Totals,
         },
         policy::Kind,
-        report::{Assessment, Classification, More, Needed},
+        report::{Assessment, Classification, More, Needed, Way},
     },
 };
 
@@ -207,19 +207,17 @@ impl Watched {
     }
 
     /// Whether it is shown safe now, and nothing of its own speaks against it.
-    pub(super) fn passes(&self, metric: &Metric, alpha: f64, beta: f64) -> bool {
-        let enough = || {
-            let seen = self.settled.totals.summaries(|| self.settled.bets.edges());
-            metric.min_sample == 0
-                || seen
-                    .is_some_and(|arms| arms.baseline.size.min(arms.canary.size) >= metric.min_sample as f64)
-        };
-        let beyond = self.settled.bets.ln_beyond().is_some_and(|arms| reaches(arms.canary, alpha));
-        self.settled.fault.is_none()
-            && reaches(self.settled.bets.ln_safety(), beta)
-            && !self.unequal_load(metric)
-            && !beyond
-            && enough()
+    pub(super) fn passes(&self, metric: &Metric, beta: f64) -> bool {
+        let Settled { bets, totals, fault, .. } = &self.settled;
+        let sizes = totals.sizes();
+        let enough = metric.min_sample == 0 || sizes.baseline.min(sizes.canary) >= metric.min_sample as f64;
+        // Beyond the limit, shown or not.
+        let rate = totals.rate_of_canary().unwrap_or(f64::NAN);
+        let beyond = metric.limit.sides().any(|(limit, way)| match way {
+            Way::High => rate > limit,
+            Way::Low => rate < limit,
+        });
+        fault.is_none() && reaches(bets.ln_safety(), beta) && !self.unequal_load(metric) && !beyond && enough
     }
 
     /// What is known of it now.
@@ -228,7 +226,6 @@ impl Watched {
         let Settled { bets, totals, watch, largest, named, safest, .. } = &self.settled;
         let mut assessment = Assessment::blank(metric);
         let mut standing = Standing::default();
-        let edges = || bets.edges();
         let coverage = watch.coverage(at.from, at.settled, metric.interval);
         assessment.health = Some(watch.health(coverage, at.now, at.planned));
         assessment.quality = Arms::from_fn(|arm| {
@@ -242,12 +239,12 @@ impl Watched {
             quality
         });
         let decides = metric.role.can_roll_back();
-        if let Some(arms) = totals.summaries(edges) {
-            assessment.effects = totals.effects(&arms, edges, metric.ask == Ask::Trend, 1.0 - 2.0 * alpha);
-            assessment.effects.splice(0..0, bets.effect(1.0 - 2.0 * alpha));
+        let level = 1.0 - 2.0 * alpha;
+        if let Some((arms, effects)) = totals.seen(|| bets.edges(), metric.ask == Ask::Trend, level) {
+            assessment.effects = effects;
+            assessment.effects.splice(0..0, bets.effect(level));
             assessment.arms = Some(arms);
-            standing.few =
-                metric.min_sample > 0 && arms.baseline.size.min(arms.canary.size) < metric.min_sample as f64;
+            standing.few = arms.baseline.size.min(arms.canary.size) < metric.min_sample as f64;
         }
         assessment.threshold = bets.threshold();
         assessment.method = method(metric).into();
@@ -292,7 +289,7 @@ impl Watched {
             Classification::Fail(bets.way(metric))
         } else if watch.paired == 0 && !not_yet {
             watch.missing()
-        } else if self.passes(metric, alpha, beta) {
+        } else if self.passes(metric, beta) {
             Classification::Pass
         } else {
             Classification::Inconclusive
