@@ -40,6 +40,7 @@ mod observed;
 mod policy;
 mod previous;
 mod report;
+mod score;
 mod sections;
 mod select;
 mod slo;
@@ -59,6 +60,7 @@ pub use policy::{
 pub use report::{
     Assessment, Classification, Code, Incident, More, Needed, Reason, Report, Summary, Verdict, Way,
 };
+pub use score::{GroupScore, Score, ScoreWord};
 pub use sections::{
     CommonCausePolicy, DecisionPolicy, OnFault, OnInconclusive, ScorePolicy, Step, TelemetryPolicy,
 };
