@@ -623,3 +623,24 @@ fn bad_designs_and_input_are_refused() {
     assert_eq!(process, RateProcess::new(RateDesign::above(1.0)).unwrap());
     assert!(RateInterval::default().effect(1.0).is_err());
 }
+
+/// Nothing fails for long, as it should be. What nothing varied by says nothing of how much more events vary.
+#[test]
+fn a_long_time_without_events_stops_no_block() {
+    let design = CountDesign {
+        claim: Claim::Safety,
+        direction: Direction::HigherIsWorse,
+        margin: Margin::absolute(0.02),
+        odds: false,
+        independence: Independence::Unknown,
+    };
+    let mut process = CountProcess::new(design).unwrap();
+    let mut before = process.e_value();
+    for _ in 0..20 {
+        for _ in 0..20 {
+            process.update(counts([0, 500], [0, 500])).unwrap();
+        }
+        assert!(process.e_value() > before, "{:?} after {before:?}", process.e_value());
+        before = process.e_value();
+    }
+}

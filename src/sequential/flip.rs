@@ -206,8 +206,8 @@ impl Past {
             // Squares do not tell the sign either, so that those of the block itself count too, at its end.
             FlipScale::Observed | FlipScale::Separate => return 1.0,
         };
-        // Also where nothing has been seen.
-        if dispersion > 1.0 { dispersion } else { 1.0 }
+        // Where nothing has been seen, or no event that could vary, it is NaN or infinite.
+        if dispersion > 1.0 && dispersion.is_finite() { dispersion } else { 1.0 }
     }
 
     /// The lag-1 autocorrelation, on the safe side; `None` of too few.

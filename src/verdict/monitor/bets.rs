@@ -10,6 +10,14 @@
 //! | series, trend | [`TrendProcess`] | blocks of instants |
 //! | ratio, moments | [`MeanProcess`] | asymptotic |
 //!
+//! # A canary that turns bad later
+//! A process that has seen a healthy canary for long has lost nearly all that it bet, and would have to win that back before it could say that the
+//! canary has begun to fail. So a quarter is kept back, and whenever what is bet has become a sixteenth of what would be bet anew, `1/(k + 1)^2` of what is
+//! kept is bet on a fresh process, k being how often that was done. The evidence is what is kept plus what the process has made of what was bet: a
+//! wager among others, laid before its outcome is seen, and so an e-process if each process is one. Never more than half of what is kept is ever
+//! bet, so that after k times it takes `2 ln(k + 1) + ln 8` more evidence at most than at the start, and not what was lost. Asymptotic sequences, which
+//! need many units before they hold, go on as they are.
+//!
 //! Thresholds that are quantiles, and the edges of histograms, are fixed by the first intervals, whose outcome is then not bet on.
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +30,7 @@ use crate::{
     sequential::{
         Beyond, Claim, CountDesign, CountProcess, HistogramDesign, HistogramProcess, LimitDesign, LimitOf,
         LimitProcess, MeanDesign, MeanProcess, Process, SeriesDesign, SeriesProcess, ShiftDesign,
-        ShiftProcess, TrendDesign, TrendProcess,
+        ShiftProcess, TrendDesign, TrendProcess, process::text,
     },
     special::sum::ln_sum_exp,
     telemetry::{Counts, Events, Histogram, Moments, Ratio, Samples},
@@ -51,8 +59,21 @@ pub(super) enum Pair<'a> {
 struct Bet {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "threshold")]
     above: Option<f64>,
+    /// What is kept back, and what the process that runs was begun with.
+    #[serde(with = "text")]
+    kept: f64,
+    #[serde(with = "text")]
+    laid: f64,
+    /// How often a process was begun anew.
+    again: u32,
     process: On,
 }
+
+/// The share that is kept back at first.
+const KEPT: f64 = 0.25;
+
+/// What is bet has become so small a share of what would be bet anew.
+const LOST: f64 = 1.0 / 16.0;
 
 /// A float of a state, as a string.
 mod threshold {
@@ -96,11 +117,30 @@ macro_rules! of {
 }
 
 impl Bet {
+    fn new(above: Option<f64>, process: On) -> Bet {
+        let kept = if matches!(process, On::Mean(_)) { 0.0 } else { KEPT };
+        Bet { above, kept, laid: 1.0 - kept, again: 0, process }
+    }
+
     fn ln_e(&self) -> f64 {
-        of!(&self.process, process => process.e_value().ln())
+        let won = libm::log(self.laid) + of!(&self.process, process => process.e_value().ln());
+        if self.kept > 0.0 { ln_sum_exp([won, libm::log(self.kept)].into_iter()) } else { won }
     }
 
     fn update(&mut self, pair: &Pair) -> Result<(), Error> {
+        self.enter(pair)?;
+        let share = 1.0 / (f64::from(self.again) + 2.0);
+        let next = self.kept * share * share;
+        let left = self.laid * of!(&self.process, process => process.e_value().value());
+        if left < LOST * next {
+            self.process = self.process.afresh()?;
+            (self.kept, self.laid) = (self.kept - next, left + next);
+            self.again = self.again.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, pair: &Pair) -> Result<(), Error> {
         match (&mut self.process, pair, self.above) {
             (On::Counts(process), Pair::Counts(arms), _) => process.update(*arms),
             (On::Counts(process), Pair::Events(arms), _) => process.update_events(*arms),
@@ -136,6 +176,20 @@ impl Bet {
             _ => false,
         };
         same && self.above == fresh.above
+    }
+}
+
+impl On {
+    /// The same process, having seen nothing.
+    fn afresh(&self) -> Result<On, Error> {
+        Ok(match self {
+            On::Counts(process) => On::Counts(CountProcess::new(*process.design())?),
+            On::Histogram(process) => On::Histogram(HistogramProcess::new(process.design().clone())?),
+            On::Shift(process) => On::Shift(ShiftProcess::new(*process.design())?),
+            On::Series(process) => On::Series(SeriesProcess::new(*process.design())?),
+            On::Trend(process) => On::Trend(TrendProcess::new(*process.design())?),
+            On::Mean(process) => On::Mean(MeanProcess::new(*process.design())?),
+        })
     }
 }
 
@@ -238,7 +292,7 @@ impl Bets {
             one => vec![one],
         };
         let of = |claim: Claim| -> Result<Vec<Bet>, Error> {
-            ways.iter().map(|way| Ok(Bet { above, process: process(metric, claim, *way, edges)? })).collect()
+            ways.iter().map(|way| Ok(Bet::new(above, process(metric, claim, *way, edges)?))).collect()
         };
         (self.harm, self.safety) = (of(Claim::Harm)?, of(Claim::Safety)?);
         self.stage = Stage::Betting;
@@ -253,7 +307,7 @@ impl Bets {
                 let design = CountDesign { claim: Claim::Harm, ..counts(metric, Claim::Harm, direction) };
                 let process =
                     On::Counts(CountProcess::new(CountDesign { margin: Margin::default(), ..design })?);
-                harm.push(Bet { above: Some(*above), process });
+                harm.push(Bet::new(Some(*above), process));
             }
         }
         (self.harm, self.stage) = (harm, Stage::Betting);
@@ -289,14 +343,22 @@ impl Bets {
             some.len() == other.len() && some.iter().zip(other).all(like)
         };
         let stage = match (&self.stage, &fresh.stage) {
+            // The edges are known once an interval has come, and counts once one is settled.
             (Stage::Buckets(counts), Stage::Buckets(_)) => {
-                counts.len() == if self.edges.is_empty() { 0 } else { self.edges.len() + 1 }
+                counts.is_empty() || counts.len() == self.edges.len().saturating_add(1)
             }
             (Stage::Values(values), Stage::Values(_)) => {
                 values.len() <= MOST_VALUES && values.iter().all(|bits| !f64::from_bits(*bits).is_nan())
             }
             (some, other) => some == other,
         };
+        let is_wager = |bet: &Bet| {
+            let parts = [bet.kept, bet.laid];
+            parts.iter().all(|part| *part >= 0.0) && bet.kept + bet.laid <= 1.0 + 1e-9 && bet.laid > 0.0
+        };
+        if !self.harm.iter().chain(&self.safety).all(is_wager) {
+            return Err(Error::new(ErrorKind::State, "more is bet than there is"));
+        }
         let same = bets(&self.harm, &fresh.harm)
             && bets(&self.safety, &fresh.safety)
             && limits(&self.limits, &fresh.limits)

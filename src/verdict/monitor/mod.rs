@@ -554,7 +554,8 @@ impl Monitor {
                 deadline_passed,
             }),
         };
-        let since = self.crossed.map(|crossed| crossed.at).or(self.fallen.as_ref().map(|fallen| fallen.at));
+        // The policy falls only where evidence has not shown harm yet.
+        let since = self.fallen.as_ref().map(|fallen| fallen.at).or(self.crossed.map(|crossed| crossed.at));
         let stale = self.policy.metrics().iter().zip(&self.metrics).filter_map(|(metric, watched)| {
             let newest = watched.settled.watch.newest.filter(|_| metric.role == Role::Required)?;
             Some(newest.saturating_add(policy.telemetry.max_age).saturating_add(metric.interval))
