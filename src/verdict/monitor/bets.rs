@@ -12,11 +12,13 @@
 //!
 //! # A canary that turns bad later
 //! A process that has seen a healthy canary for long has lost nearly all that it bet, and would have to win that back before it could say that the
-//! canary has begun to fail. So a quarter is kept back, and whenever what is bet has become a sixteenth of what would be bet anew, `1/(k + 1)^2` of what is
-//! kept is bet on a fresh process, k being how often that was done. The evidence is what is kept plus what the process has made of what was bet: a
-//! wager among others, laid before its outcome is seen, and so an e-process if each process is one. Never more than half of what is kept is ever
-//! bet, so that after k times it takes `2 ln(k + 1) + ln 8` more evidence at most than at the start, and not what was lost. Asymptotic sequences, which
-//! need many units before they hold, go on as they are.
+//! canary has begun to fail; and one that has learned how healthy intervals vary takes the change for noise with a memory. So a quarter is kept back, and
+//! a fresh process is begun with what is left of the bet and `1/(k + 1)^2` of what is kept, k being how often that was done, whenever what is left
+//! has become a sixteenth of that, or the process has come to nothing in 60 intervals; and with what is left alone, when a process that had lost half
+//! has tripled what was left at its lowest, since then what it has learned may be of another time. The evidence is what is kept plus what the process has
+//! made of what was bet: a wager among others, laid before its outcome is seen, and so an e-process if each process is one. Never more than half of
+//! what is kept is ever bet, so that after k times it takes `2 ln(k + 1) + ln 8` more evidence at most than at the start, and not what was lost.
+//! Asymptotic sequences, which need many units before they hold, go on as they are.
 //!
 //! Thresholds that are quantiles, and the edges of histograms, are fixed by the first intervals, whose outcome is then not bet on.
 
@@ -56,7 +58,7 @@ pub(super) enum Pair<'a> {
 /// A process, with the threshold above which values are counted for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Bet {
+pub(super) struct Bet {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "threshold")]
     above: Option<f64>,
     /// What is kept back, and what the process that runs was begun with.
@@ -64,13 +66,20 @@ struct Bet {
     kept: f64,
     #[serde(with = "text")]
     laid: f64,
-    /// How often a process was begun anew.
+    /// How often a process was begun anew, and how many intervals the one that runs has seen.
     again: u32,
+    age: u32,
+    /// The smallest e value of the one that runs, so far.
+    #[serde(with = "text")]
+    lowest: f64,
     process: On,
 }
 
 /// The share that is kept back at first.
 const KEPT: f64 = 0.25;
+
+/// A process that has won nothing in so many intervals is begun anew.
+const LONG: u32 = 60;
 
 /// What is bet has become so small a share of what would be bet anew.
 const LOST: f64 = 1.0 / 16.0;
@@ -119,24 +128,40 @@ macro_rules! of {
 impl Bet {
     fn new(above: Option<f64>, process: On) -> Bet {
         let kept = if matches!(process, On::Mean(_)) { 0.0 } else { KEPT };
-        Bet { above, kept, laid: 1.0 - kept, again: 0, process }
+        Bet { above, kept, laid: 1.0 - kept, again: 0, age: 0, lowest: 1.0, process }
     }
 
-    fn ln_e(&self) -> f64 {
+    /// On counts.
+    pub(super) fn on_counts(design: CountDesign) -> Result<Bet, Error> {
+        Ok(Bet::new(None, On::Counts(CountProcess::new(design)?)))
+    }
+
+    pub(super) fn ln_e(&self) -> f64 {
         let won = libm::log(self.laid) + of!(&self.process, process => process.e_value().ln());
         if self.kept > 0.0 { ln_sum_exp([won, libm::log(self.kept)].into_iter()) } else { won }
     }
 
-    fn update(&mut self, pair: &Pair) -> Result<(), Error> {
+    pub(super) fn update(&mut self, pair: &Pair) -> Result<(), Error> {
         self.enter(pair)?;
+        self.age = self.age.saturating_add(1);
         let share = 1.0 / (f64::from(self.again) + 2.0);
         let next = self.kept * share * share;
-        let left = self.laid * of!(&self.process, process => process.e_value().value());
-        if left < LOST * next {
-            self.process = self.process.afresh()?;
+        let e = of!(&self.process, process => process.e_value().value());
+        let left = self.laid * e;
+        self.lowest = self.lowest.min(e);
+        if self.kept == 0.0 {
+            return Ok(());
+        }
+        if left < LOST * next || (self.age >= LONG && e <= 1.0) {
             (self.kept, self.laid) = (self.kept - next, left + next);
             self.again = self.again.saturating_add(1);
+        } else if self.lowest <= 0.5 && e >= 3.0 * self.lowest && e <= 1.0 {
+            self.laid = left;
+        } else {
+            return Ok(());
         }
+        self.process = self.process.afresh()?;
+        (self.age, self.lowest) = (0, 1.0);
         Ok(())
     }
 
@@ -165,7 +190,8 @@ impl Bet {
         }
     }
 
-    fn is_of(&self, fresh: &Bet) -> bool {
+    /// Whether this can have come from that.
+    pub(super) fn is_of(&self, fresh: &Bet) -> bool {
         let same = match (&self.process, &fresh.process) {
             (On::Counts(a), On::Counts(b)) => a.design() == b.design(),
             (On::Histogram(a), On::Histogram(b)) => a.design() == b.design(),
@@ -175,7 +201,10 @@ impl Bet {
             (On::Mean(a), On::Mean(b)) => a.design() == b.design(),
             _ => false,
         };
-        same && self.above == fresh.above
+        let parts = [self.kept, self.laid];
+        let is_wager =
+            parts.iter().all(|part| *part >= 0.0) && self.laid > 0.0 && self.kept + self.laid <= 1.0 + 1e-9;
+        same && is_wager && self.above == fresh.above
     }
 }
 
@@ -352,13 +381,6 @@ impl Bets {
             }
             (some, other) => some == other,
         };
-        let is_wager = |bet: &Bet| {
-            let parts = [bet.kept, bet.laid];
-            parts.iter().all(|part| *part >= 0.0) && bet.kept + bet.laid <= 1.0 + 1e-9 && bet.laid > 0.0
-        };
-        if !self.harm.iter().chain(&self.safety).all(is_wager) {
-            return Err(Error::new(ErrorKind::State, "more is bet than there is"));
-        }
         let same = bets(&self.harm, &fresh.harm)
             && bets(&self.safety, &fresh.safety)
             && limits(&self.limits, &fresh.limits)

@@ -8,6 +8,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    bets::{Bet, Pair},
     observation::{Accepted, Seen},
     queue::{Pending, Queue},
     watched::Levels,
@@ -16,9 +17,7 @@ use crate::{
     arm::{Arm, Arms},
     error::{Error, ErrorKind},
     evidence::{Direction, Independence, Margin, PValue},
-    sequential::{
-        Beyond, Claim, CountDesign, CountProcess, LimitDesign, LimitOf, LimitProcess, Process, process::text,
-    },
+    sequential::{Beyond, Claim, CountDesign, LimitDesign, LimitOf, LimitProcess, Process, process::text},
     slo::{self, Canary, CanaryDesign, CanaryState},
     telemetry::Counts,
     time::Timestamp,
@@ -88,7 +87,7 @@ pub(super) struct Settled {
     first: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_burned: Option<Timestamp>,
-    harm: CountProcess,
+    harm: Bet,
     safety: LimitProcess,
     #[serde(with = "text")]
     largest: f64,
@@ -117,7 +116,7 @@ impl Burn {
         }
         let design: CanaryDesign = slo.design(bucket)?;
         let margin = Margin::relative(design.relative.ratio.value() - 1.0);
-        let harm = CountProcess::new(CountDesign {
+        let harm = Bet::on_counts(CountDesign {
             claim: Claim::Harm,
             direction: Direction::HigherIsWorse,
             margin,
@@ -159,7 +158,9 @@ impl Burn {
         queue: Queue<Shown>,
     ) -> Result<Burn, Error> {
         let mut burn = Burn::new(slo, interval)?;
-        settled.harm.clone().resume(burn.settled.harm.design())?;
+        if !settled.harm.is_of(&burn.settled.harm) {
+            return Err(Error::new(ErrorKind::State, "a process that is not that of the objective"));
+        }
         settled.safety.resume(burn.settled.safety.design())?;
         if settled.largest < 0.0 || settled.named < 0.0 {
             return Err(Error::new(ErrorKind::State, "evidence that is smaller than at the start"));
@@ -274,7 +275,7 @@ impl Burn {
             Arms { baseline: totals.baseline.plus(arms.baseline)?, canary: totals.canary.plus(arms.canary)? };
         *buckets = buckets.saturating_add(1);
         *first = first.or(Some(end));
-        harm.update(arms.map(|bad| bad.sure))?;
+        harm.update(&Pair::Counts(arms.map(|bad| bad.sure)))?;
         safety.update(arms.canary.possible)?;
         self.settled.largest = self.settled.largest.max(self.ln_harm(slo));
         Ok(())
@@ -282,11 +283,7 @@ impl Burn {
 
     /// ln of the evidence that the canary burns the budget now; none while nobody pages.
     pub(super) fn ln_harm(&self, slo: &Slo) -> f64 {
-        if budget::is_harm(slo, self.canary.burning()) {
-            self.settled.harm.e_value().ln()
-        } else {
-            f64::NEG_INFINITY
-        }
+        if budget::is_harm(slo, self.canary.burning()) { self.settled.harm.ln_e() } else { f64::NEG_INFINITY }
     }
 
     /// What is known now, and what is wrong with the telemetry.
