@@ -11,7 +11,7 @@ use crate::{
     telemetry::{Match, Matcher, Selector},
     verdict::{
         cohorts::{self, Cohorts},
-        each, judge,
+        digest, each, judge,
         observed::Telemetry,
         policy::{
             API_VERSION, Above, Assume, BaselineKind, Kind, Limit, MetricPolicy, Policy, Problems, Question,
@@ -54,7 +54,8 @@ impl CheckedPolicy {
         &self.policy
     }
 
-    /// A digest of the policy (64 bits, FNV-1a, over its canonical form in this version of the crate), for the log. It says
+    /// A digest of the policy (64 bits of FNV-1a over what it says), for the log and for saved states: the same however the policy is written, and in
+    /// later versions of the crate, unless a default changes. It says
     /// nothing of the telemetry: the values of a label that [`each`](crate::verdict::Each) finds in an export are no part of it.
     #[must_use]
     pub fn digest(&self) -> String {
@@ -129,20 +130,15 @@ impl CheckedPolicy {
         let cohorts = cohorts::check(policy, &mut problems);
         match problems.finish() {
             Some(errors) => Err(errors),
-            None => {
-                Ok(CheckedPolicy { digest: digest(policy), policy: policy.clone(), metrics, slos, cohorts })
-            }
+            None => Ok(CheckedPolicy {
+                digest: digest::digest(policy),
+                policy: policy.clone(),
+                metrics,
+                slos,
+                cohorts,
+            }),
         }
     }
-}
-
-/// See [`CheckedPolicy::digest`].
-fn digest(policy: &Policy) -> String {
-    let canonical = format!("{:?}", policy);
-    let hash = canonical.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("{hash:016x}")
 }
 
 /// One metric, with its parts as its kind needs them.

@@ -31,6 +31,7 @@ mod budget;
 mod checked;
 mod cohorts;
 mod combine;
+mod digest;
 mod each;
 mod foresee;
 mod health;

@@ -50,22 +50,22 @@ pub struct Policy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<UnitOfAnalysis>,
     /// The chance of rolling back a healthy canary, over all metrics together. Default 0.01.
-    #[serde(default = "default_alpha")]
+    #[serde(default = "default_alpha", skip_serializing_if = "is_default_alpha")]
     pub alpha: f64,
     /// The chance of promoting a canary that is worse than a margin. Default 0.05.
-    #[serde(default = "default_beta")]
+    #[serde(default = "default_beta", skip_serializing_if = "is_default_beta")]
     pub beta: f64,
     /// How much of the canary's beginning is left out in both arms. Default none.
-    #[serde(default, with = "span")]
+    #[serde(default, with = "span", skip_serializing_if = "Duration::is_zero")]
     pub warmup: Duration,
     /// How long after the canary's beginning an answer is due; from then on what is undecided is `Inconclusive`.
     #[serde(default, with = "span::option", skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
     /// How long the intervals are in which a monitor is given telemetry. Default 10 s; a metric may have another.
-    #[serde(default = "ten_seconds", with = "span")]
+    #[serde(default = "ten_seconds", with = "span", skip_serializing_if = "is_ten_seconds")]
     pub interval: Duration,
     /// How telemetry arrives.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub telemetry: TelemetryPolicy,
     /// The metrics. The required ones must all be shown safe for a promotion.
     pub metrics: Vec<MetricPolicy>,
@@ -76,10 +76,10 @@ pub struct Policy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cohorts: Option<CohortPolicy>,
     /// What harm to both arms does.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub common_cause: CommonCausePolicy,
     /// What decides, and when.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub decision: DecisionPolicy,
     /// The steps of the rollout, each with a larger share of the traffic. Default: none, the share is what is seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -88,6 +88,25 @@ pub struct Policy {
 
 fn ten_seconds() -> Duration {
     Duration::from_secs(10)
+}
+
+/// What has its default is not written, so that the digest of a policy does not depend on whether it was.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_default_alpha(alpha: &f64) -> bool {
+    *alpha == default_alpha()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_default_beta(beta: &f64) -> bool {
+    *beta == default_beta()
+}
+
+fn is_ten_seconds(interval: &Duration) -> bool {
+    *interval == ten_seconds()
 }
 
 fn default_alpha() -> f64 {
@@ -348,7 +367,7 @@ pub struct MetricPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Which way is worse. Default `higherIsWorse`; the question `distribution` takes none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub direction: Direction,
     /// How much worse is acceptable. Without one nothing could ever be shown safe, so it has no default. The question
     /// `distribution` alone takes none.
@@ -376,14 +395,14 @@ pub struct MetricPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// What it may do to the verdict. Default `required`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub role: Role,
     /// Its part of alpha, in proportion to the other metrics' that can roll back: with weights 2 and 1 it has two thirds.
     /// Positive; default 1. Choose it before the run, by how bad harm in this metric is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
     /// Whether its harm is never to be excused as a start-up effect that has passed. Default false.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub critical: bool,
     /// Whether a counter that appears later than others of its process (those that differ only in labels which one
     /// selector has a condition on and the other has not, or another one) began at zero then. Default true: client libraries show an error code only once it has occurred.

@@ -12,7 +12,7 @@ use crate::{
     time::span,
     verdict::{
         checked::{Reading, Source, arm_selector, weight},
-        policy::{Policy, Problems, is_true, yes},
+        policy::{Policy, Problems, is_default, is_true, yes},
     },
 };
 
@@ -45,7 +45,7 @@ pub struct SloPolicy {
     /// The share of events that is to be good: 0.999, or 99.9%.
     pub target: Fraction,
     /// The time over which it is. Default 30 days.
-    #[serde(default = "thirty_days", with = "span")]
+    #[serde(default = "thirty_days", with = "span", skip_serializing_if = "is_thirty_days")]
     pub period: Duration,
     /// Selects the counters of what is bad.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,20 +81,32 @@ pub struct SloPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relative: Option<RelativeRule>,
     /// What the rules need before they say anything.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub caution: Caution,
     /// How much of the period's budget is left, from wherever it is kept. Default all of it.
-    #[serde(default = "all")]
+    #[serde(default = "all", skip_serializing_if = "is_all")]
     pub remaining: Fraction,
     /// The canary is promoted only if its burn rate is shown to be below this, at level beta. Default 3.
-    #[serde(default = "three")]
+    #[serde(default = "three", skip_serializing_if = "is_three")]
     pub promote_below: Fraction,
     /// What a ticket does. Default `hold`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub on_ticket: OnTicket,
     /// Its part of alpha, as of a metric.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
+}
+
+fn is_thirty_days(period: &Duration) -> bool {
+    *period == thirty_days()
+}
+
+fn is_all(remaining: &Fraction) -> bool {
+    *remaining == all()
+}
+
+fn is_three(rate: &Fraction) -> bool {
+    *rate == three()
 }
 
 fn thirty_days() -> Duration {

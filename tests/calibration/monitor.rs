@@ -10,6 +10,7 @@ use serinus::verdict::{CheckedPolicy, Policy, Verdict};
 use serinus::{Arm, Arms, Timestamp};
 
 use crate::calibrate::{Claim, calibrate, calibrate_all, hash};
+use crate::sequential_counts::{Noise as Noisy, Run};
 
 /// How long an interval is.
 const STEP: Duration = Duration::from_secs(10);
@@ -267,4 +268,29 @@ fn ten_gauges_with_a_memory() {
         ],
         |random| [run(0.5, random), run(0.8, random)],
     );
+}
+
+/// What bursts and noise with a memory do to a metric whose independence is not known, processes being begun anew included.
+#[test]
+fn noise_of_one_metric() {
+    let policy =
+        checked("alpha: 0.05\ntelemetry: {settle: 10s}", &[counts("errors", "margin: {relative: 1.0e-9}")]);
+    for (text, noise, claim) in [
+        ("independent events", Noisy::None, 0.05),
+        ("bursts of 5", Noisy::Bursts(5.0), 0.05),
+        ("autocorrelation .3", Noisy::Memory(0.3, 0.2), 0.06),
+        ("autocorrelation .6", Noisy::Memory(0.6, 0.2), 0.09),
+    ] {
+        for split in [0.5, 0.05] {
+            let text = format!("A monitor's metric for an hour, {text}, canary {split}: at most {claim}");
+            calibrate(&text, claim, |random| {
+                let (mut told, mut run) = (Told::new(&policy), Run::new(noise, random));
+                for _ in 0..360 {
+                    told.next();
+                    told.tell([run.interval(split, 200.0, 1.0, random)]);
+                }
+                told.look() == Verdict::Rollback
+            });
+        }
+    }
 }
