@@ -335,6 +335,7 @@ pub struct Effect {
 
 /// Which way is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Direction {
     /// Errors, latency, cost.
@@ -351,6 +352,7 @@ pub enum Direction {
 /// Instead of these, `superiority` bounds the probability of superiority of a rank comparison: 0.05 accepts up to
 /// P(canary worse) = 0.55, and needs no model of what lies inside a histogram's buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Margin {
     /// Share of the baseline's value: 0.05 is five per cent.
@@ -460,6 +462,7 @@ impl fmt::Display for Guarantee {
 
 /// Whether what is counted or measured is known to be independent from interval to interval, or from instant to instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Independence {
     /// It is not known: what neighbours have in common is estimated and paid for.
@@ -468,4 +471,19 @@ pub enum Independence {
     /// It is: the tests for independent requests decide alone, and signed ranks of pairs for a `series`. They see more, and raise
     /// false alarms where the assumption is wrong: in .15 to .5 of healthy canaries on ordinary traffic, at a level of .05.
     Assumed,
+}
+
+#[cfg(feature = "schemars")]
+impl schemars::JsonSchema for Tolerance {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Tolerance".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "number",
+            "minimum": 0,
+            "description": "How far an observed ratio may lie from the planned one, relative to it.",
+        })
+    }
 }

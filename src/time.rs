@@ -75,6 +75,26 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// What a span is in a JSON schema: a string.
+#[cfg(feature = "schemars")]
+pub(crate) struct Span;
+
+#[cfg(feature = "schemars")]
+impl schemars::JsonSchema for Span {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$",
+            "minLength": 2,
+            "description": "A span of time: whole numbers with the units d, h, m, s, ms, the larger first, such as 90s or 1m30s.",
+        })
+    }
+}
+
 /// Spans as people write them: `90s`, `1m30s`, `500ms`, `2h`.
 ///
 /// Use as `#[serde(with = "serinus::time::span")]` on a [`Duration`], or `span::option` on an optional one.

@@ -446,3 +446,46 @@ fn every_reason_is_in_the_catalogue_once() {
     };
     assert_eq!(sorted(listed), sorted(known), "{unknown}");
 }
+
+/// What a policy says makes its digest: not the format, the order of fields, or whether a default is spelt out.
+#[test]
+fn a_digest_is_of_what_is_said() {
+    let digest = |text: &str| Policy::from_yaml(text).unwrap().check().unwrap().digest();
+    let short = "{apiVersion: serinus/v1, arms: {by: v, baseline: a, canary: b}, metrics: \
+                 [{name: e, kind: counts, bad: b, total: t, margin: {relative: 0.25}}]}";
+    let spelt = r#"
+metrics:
+  - {margin: {relative: 0.25}, total: t, bad: b, kind: counts, name: e, role: required, critical: false, direction: higherIsWorse}
+arms: {canary: b, by: v, baseline: a}
+interval: 10s
+alpha: 1.0e-2
+beta: 0.05
+warmup: 0s
+decision: {confirmations: 1}
+telemetry: {settle: 30s}
+commonCause: {on: hold}
+apiVersion: serinus/v1
+"#;
+    // Golden: a later version of the crate gives the same.
+    assert_eq!(digest(short), GOLDEN);
+    assert_eq!(digest(spelt), GOLDEN);
+    let policy = Policy::from_yaml(short).unwrap();
+    let json = serde_json::to_vec(&policy).unwrap();
+    assert_eq!(Policy::from_json(&json).unwrap(), policy);
+    assert_eq!(Policy::from_json(&json).unwrap().check().unwrap().digest(), GOLDEN);
+    for (from, to) in [
+        ("0.25", "0.26"),
+        ("name: e", "name: f"),
+        ("canary: b", "canary: c"),
+        ("metrics:", "alpha: 0.02, metrics:"),
+        ("metrics:", "interval: 20s, metrics:"),
+        ("metrics:", "telemetry: {settle: 20s}, metrics:"),
+        ("metrics:", "decision: {confirmations: 2}, metrics:"),
+        ("kind: counts,", "kind: counts, minSample: 5,"),
+        ("kind: counts,", "kind: counts, critical: true,"),
+    ] {
+        assert_ne!(digest(&short.replacen(from, to, 1)), GOLDEN, "{to}");
+    }
+}
+
+const GOLDEN: &str = "aa3aef625d32aa78";

@@ -15,6 +15,7 @@ use crate::{
 
 /// What a rule needs before it says anything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Caution {
     /// The level of the guard against low traffic: a rule fires only if the p value of the long window against a burn rate of 1 is

@@ -251,6 +251,20 @@ impl<'de> Deserialize<'de> for Fraction {
     }
 }
 
+#[cfg(feature = "schemars")]
+impl schemars::JsonSchema for Fraction {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Fraction".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": ["string", "number"],
+            "description": "An exact share or ratio: 0.999, \"99.9%\", or \"14/15\".",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,6 +23,7 @@ use crate::{
 
 /// The canary burns more than so many times as fast as the baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RelativeRule {
     /// How many times. Default 3.
@@ -32,13 +33,16 @@ pub struct RelativeRule {
     #[serde(default = "one")]
     pub floor: Fraction,
     /// The window that says that it matters.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(with = "crate::time::span")]
     pub long: Duration,
     /// The window that says that it lasts.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(with = "crate::time::span")]
     pub short: Duration,
     /// How long both must be above for a page; until then it is a ticket. A spike of three minutes that fails every request is
     /// significant, and only this tells it from what goes on. Default: at once.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(default, rename = "for", with = "crate::time::span", skip_serializing_if = "Duration::is_zero")]
     pub hold: Duration,
     /// The level of the test of the long window. Default 0.01.

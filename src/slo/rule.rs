@@ -15,6 +15,7 @@ use crate::error::Error;
 
 /// What a rule asks of people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Severity {
     /// To look tomorrow.
@@ -41,6 +42,7 @@ pub enum Severity {
 /// # Ok::<(), serinus::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
     /// How reports call it.
@@ -50,12 +52,15 @@ pub struct Rule {
     /// Fires above this burn rate, never at it.
     pub factor: Fraction,
     /// The window that says that it matters.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(with = "crate::time::span")]
     pub long: Duration,
     /// The window that says that it lasts.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(with = "crate::time::span")]
     pub short: Duration,
     /// How long both must be above before it fires. Default: at once.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(default, rename = "for", with = "crate::time::span", skip_serializing_if = "Duration::is_zero")]
     pub hold: Duration,
 }

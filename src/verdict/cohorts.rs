@@ -42,6 +42,7 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CohortPolicy {
     /// How users are to be split between the arms. Default: not asked.
@@ -57,6 +58,7 @@ pub struct CohortPolicy {
 
 /// Planned shares of the users, up to a common factor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PlannedSplit {
     /// Selects the counters of users.
@@ -69,6 +71,7 @@ pub struct PlannedSplit {
 
 /// A dimension of the cohort, told by a label of the counters of users.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DimensionPolicy {
     /// How the report calls it; unique.
@@ -87,6 +90,7 @@ pub struct DimensionPolicy {
 
 /// What a bias of the cohort does to the verdict. It never undoes shown harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum OnBias {

@@ -36,6 +36,7 @@ pub const API_VERSION: &str = "serinus/v1";
 /// # Ok::<(), serinus::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Policy {
     /// `serinus/v1`.
@@ -56,12 +57,15 @@ pub struct Policy {
     #[serde(default = "default_beta", skip_serializing_if = "is_default_beta")]
     pub beta: f64,
     /// How much of the canary's beginning is left out in both arms. Default none.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(default, with = "span", skip_serializing_if = "Duration::is_zero")]
     pub warmup: Duration,
     /// How long after the canary's beginning an answer is due; from then on what is undecided is `Inconclusive`.
+    #[cfg_attr(feature = "schemars", schemars(with = "Option<crate::time::Span>"))]
     #[serde(default, with = "span::option", skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
     /// How long the intervals are in which a monitor is given telemetry. Default 10 s; a metric may have another.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(default = "ten_seconds", with = "span", skip_serializing_if = "is_ten_seconds")]
     pub interval: Duration,
     /// How telemetry arrives.
@@ -119,6 +123,7 @@ fn default_beta() -> f64 {
 
 /// The label that tells the arms apart, and its values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ArmLabels {
     /// The label's name.
@@ -131,6 +136,7 @@ pub struct ArmLabels {
 
 /// Of which time the baseline is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Baseline {
     /// Of the canary's or of an earlier one.
@@ -145,6 +151,7 @@ impl Baseline {
 
 /// Whether the arms were observed at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum BaselineKind {
@@ -192,6 +199,7 @@ impl BaselineKind {
 
 /// What is independent of the others, and counts as one: the unit of analysis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum UnitOfAnalysis {
@@ -202,6 +210,7 @@ pub enum UnitOfAnalysis {
 
 /// What a metric counts or measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Kind {
@@ -224,6 +233,7 @@ pub enum Kind {
 
 /// What is asked of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Question {
@@ -242,6 +252,7 @@ pub enum Question {
 
 /// What may be taken for granted although telemetry speaks against it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Assume {
@@ -251,6 +262,7 @@ pub enum Assume {
 
 /// The threshold of an exceedance: one of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Above {
     /// The smallest bucket edge (or value) above which at most `1 - quantile` of both arms' values together lie.
@@ -264,6 +276,7 @@ pub struct Above {
 /// What is never acceptable, whatever the baseline does. Only a canary beyond it is harm; both arms beyond it, with no
 /// difference shown between them, are a common cause.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limit {
     /// The largest acceptable share or rate.
@@ -283,6 +296,7 @@ impl Limit {
 
 /// What a metric may do to the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Role {
     /// Must be shown safe for a promotion, and can roll back.
@@ -306,6 +320,7 @@ impl Role {
 
 /// How a metric's values are written in the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Unit {
@@ -319,6 +334,7 @@ pub enum Unit {
 
 /// One metric: a flat record, of which each kind takes some fields; [`Policy::check`] names those that it does not take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetricPolicy {
     /// How the report calls it; unique.
@@ -340,6 +356,7 @@ pub struct MetricPolicy {
     pub per: Option<String>,
     /// `series`: the time that each value summarises, 5 s for `rate(x[5s])`; points that share some of it are left out.
     /// Default none: the values are those of their instants.
+    #[cfg_attr(feature = "schemars", schemars(with = "Option<crate::time::Span>"))]
     #[serde(default, with = "span::option", skip_serializing_if = "Option::is_none")]
     pub window: Option<Duration>,
     /// `series`: the label that tells an arm's instances (pods) apart, whose means over the run are what is compared where there
@@ -389,6 +406,7 @@ pub struct MetricPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<Each>,
     /// How long its intervals are, where they are not the policy's: a business metric may need minutes.
+    #[cfg_attr(feature = "schemars", schemars(with = "Option<crate::time::Span>"))]
     #[serde(default, with = "span::option", skip_serializing_if = "Option::is_none")]
     pub interval: Option<Duration>,
     /// The group of the score that it belongs to. Default: one of all that name none.

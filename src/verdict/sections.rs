@@ -14,6 +14,7 @@ use crate::{
 ///
 /// Whatever it is, nothing is promoted meanwhile, and shown harm rolls back before it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum OnFault {
@@ -29,17 +30,21 @@ pub enum OnFault {
 
 /// How telemetry arrives, and what is asked of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct TelemetryPolicy {
     /// How long after the end of an interval its telemetry is waited for: what is complete by then enters together, what comes
     /// later is counted and left out. Default 30 s.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(with = "span")]
     pub settle: Duration,
     /// How old, beyond an interval, the newest telemetry of both arms may be. Older is stale. Default 2 minutes.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(with = "span")]
     pub max_age: Duration,
     /// After a gap longer than this nothing is promoted until as much time has been seen again. Default 3 minutes.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(with = "span")]
     pub max_gap: Duration,
     /// The least share of all intervals in which both arms are to be seen. Default 0.8.
@@ -66,6 +71,7 @@ impl Default for TelemetryPolicy {
 /// Harm to both arms that the comparison cannot show: beyond a [`limit`](crate::verdict::MetricPolicy::limit), or worse than the
 /// baseline's own [`reference`](crate::verdict::MetricPolicy::reference) by more than the margin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct CommonCausePolicy {
@@ -75,6 +81,7 @@ pub struct CommonCausePolicy {
 
 /// What decides, and when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct DecisionPolicy {
@@ -96,6 +103,7 @@ impl Default for DecisionPolicy {
 
 /// What is said where time or samples are spent without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum OnInconclusive {
@@ -110,6 +118,7 @@ pub enum OnInconclusive {
 
 /// A score for people who come from Kayenta or Keptn. It decides nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct ScorePolicy {
@@ -129,11 +138,13 @@ impl Default for ScorePolicy {
 
 /// A step of the rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Step {
     /// The canary's share of the traffic, in per cent.
     pub weight: f64,
     /// How long it stays at least. Default none.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(default, with = "span")]
     pub min_duration: Duration,
 }

@@ -38,6 +38,7 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SloPolicy {
     /// How the report calls it; unique among the objectives.
@@ -45,6 +46,7 @@ pub struct SloPolicy {
     /// The share of events that is to be good: 0.999, or 99.9%.
     pub target: Fraction,
     /// The time over which it is. Default 30 days.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(default = "thirty_days", with = "span", skip_serializing_if = "is_thirty_days")]
     pub period: Duration,
     /// Selects the counters of what is bad.
@@ -69,9 +71,11 @@ pub struct SloPolicy {
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub born_at_zero: bool,
     /// How long the rollout is to take, which the windows are scaled to. Default: the policy's deadline, or 30 minutes.
+    #[cfg_attr(feature = "schemars", schemars(with = "Option<crate::time::Span>"))]
     #[serde(default, with = "span::option", skip_serializing_if = "Option::is_none")]
     pub length: Option<Duration>,
     /// The width of a bucket, at least the step of the telemetry. Default: that step. Needed where windows are given.
+    #[cfg_attr(feature = "schemars", schemars(with = "Option<crate::time::Span>"))]
     #[serde(default, with = "span::option", skip_serializing_if = "Option::is_none")]
     pub bucket: Option<Duration>,
     /// The absolute rules. Default [`Rule::rollout`].
@@ -123,9 +127,11 @@ fn three() -> Fraction {
 
 /// Slices of time as events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Slices {
     /// How long a slice is; also the bucket.
+    #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(with = "span")]
     pub every: Duration,
     /// The share of a slice's requests that must be good for the slice to be.
@@ -134,6 +140,7 @@ pub struct Slices {
 
 /// What a reason for a ticket does to the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum OnTicket {
