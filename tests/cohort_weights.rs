@@ -157,6 +157,12 @@ fn what_is_no_table_or_no_weight_is_refused_by_name() {
     assert_eq!(worth(&[1e-300, 1e-300]).unwrap().effective, 2.0);
     assert!(poststratify(&[1, 2], &[1.0, 2.0]).unwrap().trimmed(1.0, &[1, 2]).is_err());
     assert!(poststratify(&[1, 2], &[1.0, 2.0]).unwrap().trimmed(2.0, &[1]).is_err());
+    // Half of the users weigh nothing, so that the others weigh 2 on average: the one of a rare level is not to weigh 501 for it.
+    let users = [1_000, 1_000, 1];
+    let halved = poststratify(&users, &[0.0, 1.0, 1e-9]).unwrap();
+    let error = halved.trimmed(1.5, &users).unwrap_err();
+    assert_eq!(error.to_string(), "most: 1.5 is out of reach: 1001 of 2001 users weigh anything");
+    assert!(halved.trimmed(2.0, &users).unwrap().largest <= 2.0 * (1.0 + 1e-12));
 }
 
 #[test]
