@@ -7,6 +7,7 @@
 //! | `naive` | the same answers by adding up the slices of a ring of plain counts |
 //! | `rules` | four rules of a table asked after each push, with their states |
 //! | `canary` | one bucket of both arms, and every rule asked |
+//! | `state` | what both arms hold in 360 buckets, saved, resumed, and the same through JSON |
 //!
 //! Before the clock starts the rings are full. The naive sums are checked to be the same.
 
@@ -15,15 +16,15 @@ use core::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serinus::slo::{
-    Accepted, Alerts, Canary, CanaryDesign, Caution, Fraction, Objective, Rule, Severity, WindowDesign,
-    Windows,
+    Accepted, Alerts, Canary, CanaryDesign, CanaryState, Caution, Fraction, Objective, Rule, Severity,
+    WindowDesign, Windows,
 };
 use serinus::{Arms, Timestamp, telemetry::Counts};
 
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
-    targets = push, evaluate, rules, canary
+    targets = push, evaluate, rules, canary, state
 }
 criterion_main!(benches);
 
@@ -238,5 +239,30 @@ fn canary(c: &mut Criterion) {
             }
         });
     });
+    group.finish();
+}
+
+fn state(c: &mut Criterion) {
+    let mut group = c.benchmark_group("state");
+    let design = CanaryDesign::rollout(objective(), 360 * MINUTE, MINUTE).expect("a right design");
+    let mut canary = Canary::new(design.clone()).expect("a right design");
+    for (next, counts) in buckets().into_iter().take(1_000).enumerate() {
+        let seen = Arms { baseline: counts, canary: counts };
+        let accepted = canary.push(end(next as i64), seen).expect("right buckets");
+        black_box((accepted, canary.evaluate()));
+    }
+    let state = canary.save();
+    let text = serde_json::to_string(&state).expect("a state");
+    println!("360 buckets of both arms: {} bytes of JSON", text.len());
+    group.bench_function("save", |b| b.iter(|| black_box(&canary).save()));
+    let resume = |state: CanaryState| Canary::resume(design.clone(), state).expect("a right state");
+    group.bench_function("resume", |b| b.iter(|| resume(black_box(&state).clone())));
+    group.bench_function("save to JSON", |b| {
+        b.iter(|| serde_json::to_string(&black_box(&canary).save()).expect("a state"));
+    });
+    group.bench_function("resume from JSON", |b| {
+        b.iter(|| resume(serde_json::from_str(black_box(&text)).expect("a state")));
+    });
+    assert_eq!(resume(serde_json::from_str(&text).expect("a state")), canary);
     group.finish();
 }

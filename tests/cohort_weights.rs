@@ -157,6 +157,12 @@ fn what_is_no_table_or_no_weight_is_refused_by_name() {
     assert_eq!(worth(&[1e-300, 1e-300]).unwrap().effective, 2.0);
     assert!(poststratify(&[1, 2], &[1.0, 2.0]).unwrap().trimmed(1.0, &[1, 2]).is_err());
     assert!(poststratify(&[1, 2], &[1.0, 2.0]).unwrap().trimmed(2.0, &[1]).is_err());
+    // Half of the users weigh nothing, so that the others weigh 2 on average: the one of a rare level is not to weigh 501 for it.
+    let users = [1_000, 1_000, 1];
+    let halved = poststratify(&users, &[0.0, 1.0, 1e-9]).unwrap();
+    let error = halved.trimmed(1.5, &users).unwrap_err();
+    assert_eq!(error.to_string(), "most: 1.5 is out of reach: 1001 of 2001 users weigh anything");
+    assert!(halved.trimmed(2.0, &users).unwrap().largest <= 2.0 * (1.0 + 1e-12));
 }
 
 #[test]
@@ -233,6 +239,9 @@ fn parts_add_up_and_strata_of_one_arm_are_mix() {
         (parts.total - 2.5).abs() < 1e-15 && (parts.rate + parts.composition - parts.total).abs() < 1e-15
     );
     assert!((parts.rate - 0.5).abs() < 1e-15);
+    let huge =
+        kitagawa(&[stratum([1, 1], [f64::MAX, f64::MAX]), stratum([1, 1], [-f64::MAX, -f64::MAX])]).unwrap();
+    assert_eq!((huge.total, huge.rate, huge.composition), (0.0, 0.0, 0.0));
     assert!(kitagawa(&[]).is_err() && kitagawa(&[stratum([1, 0], [1.0, 1.0])]).is_err());
     assert!(kitagawa(&[stratum([1, 1], [1.0, f64::INFINITY])]).is_err());
 }
@@ -256,5 +265,13 @@ fn strata_that_disagree_are_told_apart() {
             (PValue::ONE, PValue::ONE, false, 0)
         );
     }
+    // Every user of a stratum fails: the shares of both arms are without variance, and the stratum tells the most.
+    let outage = [arms((0, 1_000), (1_000, 1_000)), arms((900, 1_000), (100, 1_000))];
+    let found = agreement(&outage, 0.05).unwrap();
+    // 1 / (2 x 0.25 / 1000)
+    assert!((found.qualitative - 2_000.0).abs() < 1e-9 && found.freedom == 1, "{found:?}");
+    assert!(found.p.rejects(1e-9) && found.p_qualitative.rejects(1e-9));
+    let found = agreement(&outage[..1], 0.05).unwrap();
+    assert!(found.freedom == 0 && found.p_qualitative.value() == 1.0 && found.qualitative.is_sign_positive());
     assert!(agreement(&crossed, 0.0).is_err());
 }

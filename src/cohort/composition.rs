@@ -76,8 +76,9 @@ pub fn kitagawa(strata: &[StratumMean]) -> Result<Decomposition, Error> {
         let Some(canary) = known.canary.or(known.baseline) else { continue };
         let baseline = known.baseline.unwrap_or(canary);
         let (q, p) = (users.canary as f64 / sizes.canary, users.baseline as f64 / sizes.baseline);
-        rate += 0.5 * (q + p) * (canary - baseline);
-        composition += (q - p) * 0.5 * (canary + baseline);
+        // Halves first, which no two means overflow.
+        rate += (q + p) * (0.5 * canary - 0.5 * baseline);
+        composition += (q - p) * (0.5 * canary + 0.5 * baseline);
     }
     Ok(Decomposition { total: rate + composition, rate, composition })
 }
@@ -104,8 +105,9 @@ pub struct Agreement {
     pub reversed: bool,
 }
 
-/// Whether strata agree about the difference of shares. Asymptotic, for independent users; strata whose difference has no variance
-/// (nobody in an arm, or none bad in both) tell nothing.
+/// Whether strata agree about the difference of shares. Asymptotic, for independent users; strata with nobody in an arm, and those
+/// where none is bad in both or all are, tell nothing. Where all are bad in one arm and none in the other, each arm alone has no
+/// variance: there it is that of arms which are alike, half of them bad.
 ///
 /// [`reversed`](Agreement::reversed) is Simpson's paradox: both the crude difference and the one at the mix of all users are shown, two-sided
 /// at `level`, with opposite signs; or all strata have the sign that is opposite to a crude difference that is shown.
@@ -134,7 +136,9 @@ pub fn agreement(strata: &[Arms<Counts>], level: f64) -> Result<Agreement, Error
         .filter_map(|arms| {
             let (p_c, p_b) = (arms.canary.share()?, arms.baseline.share()?);
             let of = |p: f64, n: u64| p * (1.0 - p) / n as f64;
-            let variance = of(p_c, arms.canary.total()) + of(p_b, arms.baseline.total());
+            let sum = |p_c: f64, p_b: f64| of(p_c, arms.canary.total()) + of(p_b, arms.baseline.total());
+            let outage = (p_c - p_b).abs() == 1.0;
+            let variance = if outage { sum(0.5, 0.5) } else { sum(p_c, p_b) };
             (variance > 0.0).then_some((p_c - p_b, variance))
         })
         .collect();
@@ -148,7 +152,7 @@ pub fn agreement(strata: &[Arms<Counts>], level: f64) -> Result<Agreement, Error
     };
     let side = |up: bool| {
         let of = told.iter().filter(|(d, _)| if up { *d > 0.0 } else { *d < 0.0 });
-        of.map(|(d, v)| d * d / v).sum::<f64>()
+        of.map(|(d, v)| d * d / v).fold(0.0, |sum, part| sum + part)
     };
     let qualitative = side(true).min(side(false));
     Ok(Agreement {

@@ -62,7 +62,8 @@ impl Weights {
     /// for less noise; there is no level that theory asks for.
     ///
     /// # Errors
-    /// `most` is not above 1, or as many levels as there are weights.
+    /// `most` is not above 1, or out of reach: where many users weigh nothing the others must weigh more than that on average. Another
+    /// number of levels than there are weights.
     pub fn trimmed(&self, most: f64, users: &[u64]) -> Result<Weights, Error> {
         if !(most > 1.0 && most.is_finite()) {
             return Err(Error::value(format!("{most} is not above 1")).at("most"));
@@ -73,6 +74,12 @@ impl Weights {
         let all = total(users)? as f64;
         if self.largest <= most {
             return Ok(self.clone());
+        }
+        let weighing: f64 =
+            users.iter().zip(&self.each).filter(|(_, w)| **w > 0.0).map(|(n, _)| *n as f64).sum();
+        if weighing * most < all {
+            let message = format!("{most} is out of reach: {weighing} of {all} users weigh anything");
+            return Err(Error::value(message).at("most"));
         }
         let mut each = self.each.clone();
         // Each round caps one level more.

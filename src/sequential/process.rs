@@ -126,6 +126,15 @@ impl<'de> Deserialize<'de> for Schema {
     }
 }
 
+/// A digest of what a state belongs to: 64 bits, FNV-1a, over how this version of the crate writes it for debugging, which keeps
+/// every bit of a float.
+pub(crate) fn digest(design: &impl fmt::Debug) -> String {
+    let hash = format!("{design:?}").bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
 /// A float of a saved state, as a string in its shortest decimal form: every format keeps its bits. NaN is refused.
 pub(crate) mod text {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

@@ -5,7 +5,10 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Fraction, Objective, Rule, WindowSum, Windows, burn, rule::Severity, saved::AlertState, window::Place,
+    Fraction, Objective, Rule, WindowSum, Windows, burn,
+    rule::Severity,
+    saved::{AlertState, Moment},
+    window::Place,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -238,14 +241,25 @@ impl Alerts {
         self.watched.iter().map(one).collect()
     }
 
-    pub(super) fn restore(&mut self, states: &[AlertState]) -> Result<(), Error> {
+    pub(super) fn restore(&mut self, states: &[AlertState], moment: &Moment) -> Result<(), Error> {
+        let wrong = |message: String| Error::new(ErrorKind::State, message);
         if states.len() != self.watched.len() {
-            let message = format!("{} alerts, not {}", states.len(), self.watched.len());
-            return Err(Error::new(ErrorKind::State, message).at("alerts"));
+            return Err(wrong(format!("{} alerts, not {}", states.len(), self.watched.len())));
         }
         for (watched, saved) in self.watched.iter_mut().zip(states) {
-            (watched.state, watched.above_since) = (saved.state, saved.above_since);
-            watched.open_since = saved.open_since;
+            let AlertState { state, above_since, open_since } = *saved;
+            moment
+                .admits(watched.rule.hold, state == State::Firing, [above_since, open_since])
+                .and_then(|()| match state {
+                    State::Unknown if above_since.is_some() => Err(wrong("unknown, and above".into())),
+                    State::Ok if above_since.is_none() && open_since.is_some() => {
+                        Err(wrong("below, and not closed".into()))
+                    }
+                    State::Ok if moment.newest.is_none() => Err(wrong("known, and nothing was seen".into())),
+                    _ => Ok(()),
+                })
+                .map_err(|error| error.at(watched.rule.name.clone()))?;
+            (watched.state, watched.above_since, watched.open_since) = (state, above_since, open_since);
         }
         Ok(())
     }

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     Accepted, Alerts, Caution, Excess, Objective, Relative, RelativeRule, Rule, Severity, State,
     WindowDesign, Windows,
-    saved::{AlertState, Relative as RelativeState},
-    window::Saved as SavedBuckets,
+    saved::{Arm as SavedArm, Moment, Relative as RelativeState},
 };
 use crate::{
     arm::{Arm, Arms},
-    error::Error,
+    error::{Error, ErrorKind},
+    sequential::process::digest,
     telemetry::Counts,
     time::Timestamp,
 };
@@ -103,6 +103,8 @@ pub enum Burning {
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct Canary {
+    /// The design's.
+    digest: String,
     windows: Arms<Windows>,
     alerts: Arms<Alerts>,
     relative: Relative,
@@ -114,6 +116,7 @@ impl Canary {
     /// # Errors
     /// Windows that are no multiples of the bucket, a rule that can never fire, or one that is wrong.
     pub fn new(design: CanaryDesign) -> Result<Canary, Error> {
+        let digest = digest(&design);
         let CanaryDesign { objective, bucket, rules, relative, caution, horizon } = design;
         let mut spans: Vec<Duration> = rules.iter().flat_map(|rule| [rule.long, rule.short]).collect();
         spans.extend([relative.long, relative.short]);
@@ -122,6 +125,7 @@ impl Canary {
         let windows = Windows::new(WindowDesign { bucket, windows: spans, horizon, coarse: None })?;
         let alerts = Alerts::new(&objective, rules, caution.clone(), &windows)?;
         Ok(Canary {
+            digest,
             relative: Relative::new(&objective, relative, caution, &windows)?,
             alerts: Arms { baseline: alerts.clone(), canary: alerts },
             windows: Arms { baseline: windows.clone(), canary: windows },
@@ -199,18 +203,29 @@ impl Canary {
         &self.relative
     }
 
-    /// Takes the state of an arm that has seen nothing yet.
-    pub(super) fn restore(
-        &mut self,
-        arm: Arm,
-        buckets: &SavedBuckets,
-        alerts: &[AlertState],
-    ) -> Result<(), Error> {
-        self.windows[arm].restore(buckets)?;
-        self.alerts[arm].restore(alerts)
+    /// The design's, as states say it.
+    pub(super) fn digest(&self) -> &str {
+        &self.digest
     }
 
-    pub(super) fn restore_relative(&mut self, state: RelativeState) {
-        self.relative.restore(state);
+    /// Takes the state of one of this design, having seen nothing yet.
+    pub(super) fn restore(
+        &mut self,
+        newest: Option<Timestamp>,
+        arms: &Arms<SavedArm>,
+        relative: RelativeState,
+    ) -> Result<(), Error> {
+        let moment = Moment { newest, bucket: self.windows.canary.design().bucket };
+        for arm in [Arm::Baseline, Arm::Canary] {
+            let SavedArm { buckets, tally, alerts } = &arms[arm];
+            let windows = self.windows[arm].restore(newest, buckets, *tally);
+            windows.map_err(|error| error.at(format!("{arm}: windows")))?;
+            let alerts = self.alerts[arm].restore(alerts, &moment);
+            alerts.map_err(|error| error.at(format!("{arm}: alerts")))?;
+        }
+        if !self.windows.canary.is_alongside(&self.windows.baseline) {
+            return Err(Error::new(ErrorKind::State, "the arms did not come together").at("arms"));
+        }
+        self.relative.restore(relative, &moment).map_err(|error| error.at("relative"))
     }
 }

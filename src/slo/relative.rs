@@ -10,13 +10,15 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Caution, Fraction, Objective, WindowSum, Windows, alert::exceeds, saved::Relative as RelativeState,
+    Caution, Fraction, Objective, WindowSum, Windows,
+    alert::exceeds,
+    saved::{Moment, Relative as RelativeState},
     window::Place,
 };
 use crate::{
     arm::Arms,
     compare::counts::{Tail, conditional_with},
-    error::Error,
+    error::{Error, ErrorKind},
     evidence::{PValue, twelve_digits},
     time::Timestamp,
 };
@@ -185,9 +187,22 @@ impl Relative {
         RelativeState { excess, above_since, open_since }
     }
 
-    pub(super) fn restore(&mut self, state: RelativeState) {
-        (self.excess, self.above_since, self.open_since) =
-            (state.excess, state.above_since, state.open_since);
+    pub(super) fn restore(&mut self, state: RelativeState, moment: &Moment) -> Result<(), Error> {
+        let RelativeState { excess, above_since, open_since } = state;
+        moment.admits(self.rule.hold, excess == Excess::Page, [above_since, open_since])?;
+        let wrong = |message: &str| Err(Error::new(ErrorKind::State, message));
+        match excess {
+            Excess::Unknown if above_since.is_some() => return wrong("unknown, and above"),
+            Excess::None if above_since.is_some() || open_since.is_some() => {
+                return wrong("below, and not closed");
+            }
+            Excess::None | Excess::Ticket if moment.newest.is_none() => {
+                return wrong("known, and nothing was seen");
+            }
+            _ => {}
+        }
+        (self.excess, self.above_since, self.open_since) = (excess, above_since, open_since);
+        Ok(())
     }
 
     /// The rule.

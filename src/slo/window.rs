@@ -54,6 +54,7 @@ pub enum Accepted {
 
 /// How many buckets met which fate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Tally {
     /// Later than all before.
@@ -328,70 +329,95 @@ impl Windows {
         rings.into_iter().flatten().map(|ring| core::mem::size_of_val(ring.sums.as_slice())).sum()
     }
 
-    /// The buckets of the fine ring, the oldest first.
-    pub(super) fn save(&self) -> Saved {
+    /// The buckets of the fine ring from the oldest on: of an observed one its events and its bad ones; of so many missing ones
+    /// less than 0 so many.
+    pub(super) fn save(&self) -> Vec<i64> {
         let mut buckets: Vec<i64> = Vec::new();
-        let mut missing = 0;
-        let tell = |missing: &mut i64, buckets: &mut Vec<i64>| {
-            if *missing > 0 {
-                buckets.push(-*missing);
-                *missing = 0;
-            }
-        };
         for age in (0..self.fine.sums.len() as u64 - 1).rev() {
             let bucket = self.fine.bucket(age);
-            if bucket == Packed(0) {
-                missing += 1;
+            if bucket != Packed(0) {
+                let counts = bucket.window(1).counts;
+                buckets.extend([counts.total() as i64, counts.bad() as i64]);
                 continue;
             }
-            // Those before the first are none.
-            if !buckets.is_empty() {
-                tell(&mut missing, &mut buckets);
+            match buckets.last_mut() {
+                Some(missing) if *missing < 0 => *missing -= 1,
+                Some(_) => buckets.push(-1),
+                // Those before the first are none.
+                None => {}
             }
-            missing = 0;
-            let counts = bucket.window(1).counts;
-            buckets.extend([counts.total() as i64, counts.bad() as i64]);
         }
-        if !buckets.is_empty() {
-            tell(&mut missing, &mut buckets);
-        }
-        Saved { newest: self.newest(), buckets, tally: self.tally }
+        buckets
     }
 
-    /// Takes the state of windows of the same design, which have no coarse buckets.
-    pub(super) fn restore(&mut self, saved: &Saved) -> Result<(), Error> {
-        let wrong = |message: &str| Error::new(ErrorKind::State, message).at("windows");
-        let Some(newest) = saved.newest else {
-            return if saved.buckets.is_empty() { Ok(()) } else { Err(wrong("buckets without an end")) };
+    /// Takes the state of windows of the same design, which have no coarse buckets and have seen nothing yet.
+    pub(super) fn restore(
+        &mut self,
+        newest: Option<Timestamp>,
+        buckets: &[i64],
+        tally: Tally,
+    ) -> Result<(), Error> {
+        let wrong = |message: String| Err(Error::new(ErrorKind::State, message));
+        let Some(newest) = newest else {
+            let none = buckets.is_empty() && tally == Tally::default();
+            return if none { Ok(()) } else { wrong("buckets were pushed, and none is the newest".into()) };
         };
-        let bucket = self.bucket(newest)?;
-        self.go_to(bucket);
-        if self.newest() != Some(newest) {
-            return Err(wrong("a newest bucket that does not end there"));
+        match self.bucket(newest) {
+            Ok(bucket) => self.go_to(bucket),
+            Err(error) => return wrong(error.message().into()),
         }
-        let (mut numbers, mut taken, mut events) = (saved.buckets.iter(), 0_u64, 0_u64);
+        if self.newest() != Some(newest) {
+            return wrong(format!("no bucket of {:?} ends at {newest}", self.design.bucket));
+        }
+        let longest = self.fine.sums.len() as u64 - 1;
+        let (mut numbers, mut taken, mut observed, mut events) = (buckets.iter(), 0_u64, 0_u64, 0_u64);
+        let mut after_one = false;
         while let Some(number) = numbers.next() {
             if *number < 0 {
-                let missing = number.unsigned_abs();
-                taken = taken.saturating_add(missing);
-                self.fine.advance(missing);
+                if !after_one {
+                    return wrong("missing buckets that do not follow one that was observed".into());
+                }
+                taken = taken.saturating_add(number.unsigned_abs());
+                self.fine.advance(number.unsigned_abs());
             } else {
-                let bad = numbers.next().and_then(|bad| u64::try_from(*bad).ok());
-                let bad = bad.ok_or_else(|| wrong("a bucket without its bad ones"))?;
-                let counts = Counts::new(bad, number.unsigned_abs())?;
-                (taken, events) = (taken.saturating_add(1), events.saturating_add(counts.total()));
+                let Some(bad) = numbers.next() else { return wrong(format!("{number} events, bad or not")) };
+                let counts =
+                    u64::try_from(*bad).ok().and_then(|bad| Counts::new(bad, number.unsigned_abs()).ok());
+                let Some(counts) = counts else { return wrong(format!("{bad} bad of {number}")) };
+                (taken, observed) = (taken.saturating_add(1), observed + 1);
+                events = events.saturating_add(counts.total());
                 if events >= LIMIT {
-                    return Err(wrong("more events than can be counted"));
+                    return wrong(format!("{events} events are too many"));
                 }
                 self.fine.advance(1);
                 self.fine.add(0, Packed::observed(counts));
             }
-            if taken >= self.fine.sums.len() as u64 {
-                return Err(wrong("more buckets than the longest window has"));
+            if taken > longest {
+                return wrong(format!("{taken} buckets, where the longest window has {longest}"));
             }
+            after_one = *number >= 0;
         }
-        self.tally = saved.tally;
+        let Tally { new, late, duplicates, conflicting, too_late } = tally;
+        // No more than can be counted for centuries on, and so that none of them overflows.
+        if [new, late, duplicates, conflicting, too_late].into_iter().any(|fate| fate > LIMIT) {
+            return wrong(format!("{tally:?} are more buckets than can have come"));
+        }
+        if new + late < observed {
+            return wrong(format!("{observed} buckets, of which {} came", new + late));
+        }
+        self.tally = tally;
         Ok(())
+    }
+
+    /// Whether the same buckets of both were observed, if their designs are the same: those that came to both together.
+    pub(super) fn is_alongside(&self, other: &Windows) -> bool {
+        let fates = |windows: &Windows| {
+            let Tally { new, late, duplicates, conflicting, too_late } = windows.tally;
+            [new, late, duplicates.saturating_add(conflicting), too_late]
+        };
+        let missing = |windows: &Windows, age: u64| windows.fine.bucket(age) == Packed(0);
+        let mut ages = 0..self.fine.sums.len() as u64 - 1;
+        fates(self) == fates(other) && ages.all(|age| missing(self, age) == missing(other, age))
     }
 
     pub(super) fn place(&self, window: Duration) -> Option<Place> {
@@ -470,15 +496,6 @@ impl Windows {
     }
 }
 
-/// What windows without coarse buckets keep.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Saved {
-    pub(super) newest: Option<Timestamp>,
-    /// From the oldest on: of an observed one its events and its bad ones; of so many missing ones less than 0 so many.
-    pub(super) buckets: Vec<i64>,
-    pub(super) tally: Tally,
-}
-
 /// Of each part: one more than the events of a ring need, and so one more than their sum with those of any bucket.
 const BITS: u32 = 54;
 /// The ring holds fewer events.
@@ -509,12 +526,20 @@ impl Packed {
 }
 
 /// Running sums: that of the newest bucket at `head`, and one for each bucket of the longest window and the one before it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 struct Ring {
     sums: Vec<u128>,
     head: usize,
     /// The sum at `head`.
     newest: u128,
+}
+
+/// Two are equal if they hold the same buckets, wherever they are kept and whatever was there before.
+impl PartialEq for Ring {
+    fn eq(&self, other: &Ring) -> bool {
+        let mut ages = 0..self.sums.len() as u64 - 1;
+        self.sums.len() == other.sums.len() && ages.all(|age| self.bucket(age) == other.bucket(age))
+    }
 }
 
 impl Ring {
