@@ -186,13 +186,17 @@ fn overlapping_windows_are_thinned_and_it_is_said() {
 /// Both arms' telemetry of each kind, the canary's shifted in time.
 fn at_another_time(shift: f64) -> SeriesSet {
     let mut set = SeriesSet::default();
-    let histogram = || Histogram::new(vec![0.1, 0.15, 0.2], vec![200, 400, 300, 100]).unwrap();
-    for arm in ARMS {
+    let histogram = |turn: u32| {
+        Histogram::new(vec![0.1, 0.15, 0.2], vec![200 + u64::from(turn), 400, 300, 100]).unwrap()
+    };
+    for (arm, ahead) in ARMS.into_iter().zip([0, 3]) {
+        // The same mix in both, never at the same instants.
+        let turns = || (0..120_u32).map(|s| (s + ahead) % 7);
         let mut one = SeriesSet::default();
         points(&mut one, "load", arm, &[], (0..=120).map(|s| (f64::from(s), f64::from(s * s % 7))));
         points(&mut one, "all", arm, &[], grown(0.0, vec![1000.0; 120]));
-        points(&mut one, "bad", arm, &[], grown(0.0, (0..120).map(|s| f64::from(s % 3))));
-        buckets(&mut one, "latency", arm, &vec![histogram(); 120]);
+        points(&mut one, "bad", arm, &[], grown(0.0, turns().map(f64::from)));
+        buckets(&mut one, "latency", arm, &turns().map(histogram).collect::<Vec<_>>());
         for (labels, points) in one.iter() {
             let by = if arm == Arm::Canary { shift } else { 0.0 };
             let later = points.iter().map(|p| {
