@@ -5,8 +5,8 @@
 //! out, with a [`Verdict`](verdict::Verdict), its reasons, and how sure it is. It is pure: no I/O, no clock, no threads.
 //!
 //! Data flow one way: what was observed ([`telemetry`]) becomes evidence ([`compare`], in the vocabulary of [`evidence`]),
-//! evidence becomes a verdict ([`verdict`]). Evidence that may be asked for at any moment, as often as one likes, is in
-//! [`sequential`]; error budgets and burn rates are in [`slo`]; whether the canary's
+//! evidence becomes a verdict ([`verdict`]). What a controller embeds, and may ask at any moment, is the
+//! [`monitor`](verdict::monitor); its evidence is that of [`sequential`]. Error budgets and burn rates are in [`slo`]; whether the canary's
 //! users are like all others is asked in [`cohort`].
 //!
 #![cfg_attr(
@@ -53,6 +53,7 @@ assert_eq!(report.deciding_metric(), Some("errors"));
 //!
 //! - `json`: the reader of Prometheus' HTTP API, and `Policy::from_json`
 //! - `yaml`: `Policy::from_yaml`
+//! - `schemars`: the JSON schema of a `Policy`, for custom resources and editors
 //! - `synth`: seeded telemetry with known regressions
 //!
 //! Without the first two, policies and series are built in code.

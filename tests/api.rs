@@ -19,7 +19,11 @@ use serinus::{
     telemetry::{
         Counts, Events, Histogram, Intervals, Moments, Quality, Ratio, Samples, Selector, Series, SeriesSet,
     },
-    verdict::{Assessment, CheckedPolicy, Policy, Report, Telemetry, Verdict},
+    verdict::monitor::{Accepted, MetricId, Monitor, Observation, Seen, Snapshot},
+    verdict::{
+        Assessment, CheckedPolicy, Expected, Foreseen, MetricHealth, Policy, Report, Score, Telemetry,
+        Verdict,
+    },
 };
 
 fn ordinary<T: Send + Sync + Clone + Debug + 'static>() {}
@@ -36,6 +40,8 @@ fn every_type_goes_anywhere() {
     ordinary::<(Cohort, CohortReport, Covariate, Design, Dimension)>();
     ordinary::<(DimensionReport, Mahalanobis, SplitReport, Status)>();
     ordinary::<(Policy, CheckedPolicy, Telemetry, Report, Assessment)>();
+    ordinary::<(Monitor, MetricId, Observation, Seen, Accepted, Snapshot)>();
+    ordinary::<(Expected, Foreseen, MetricHealth, Score)>();
     ordinary::<(Error, PolicyErrors)>();
     ordinary::<(Random, Noise, Family, Regression, Traffic, Split, Scenario)>();
     ordinary::<(Autoregression, Costs, Errors, Latency)>();

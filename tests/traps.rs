@@ -186,9 +186,8 @@ fn overlapping_windows_are_thinned_and_it_is_said() {
 /// Both arms' telemetry of each kind, the canary's shifted in time.
 fn at_another_time(shift: f64) -> SeriesSet {
     let mut set = SeriesSet::default();
-    let histogram = |turn: u32| {
-        Histogram::new(vec![0.1, 0.15, 0.2], vec![200 + u64::from(turn), 400, 300, 100]).unwrap()
-    };
+    let histogram =
+        |turn: u32| Histogram::new(vec![0.1, 0.15, 0.2], vec![200 + u64::from(turn), 400, 300, 100]).unwrap();
     for (arm, ahead) in ARMS.into_iter().zip([0, 3]) {
         // The same mix in both, never at the same instants.
         let turns = || (0..120_u32).map(|s| (s + ahead) % 7);

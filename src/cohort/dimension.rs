@@ -42,7 +42,7 @@ pub enum Unit {
 /// What becomes of levels that are too rare for chi-square, where no exact test is affordable.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Rare {
     /// They stay, and tables are drawn.

@@ -126,6 +126,9 @@ fn change(effect: &Effect, a: &Assessment) -> Option<String> {
         _ => "",
     };
     let side = |v: Option<f64>, open: &str| v.map_or_else(|| open.to_string(), |v| show(v, a));
+    if effect.interval.low.or(effect.interval.high).is_none() {
+        return Some(format!("{}{suffix}", show(estimate, a)));
+    }
     let (low, high) = (side(effect.interval.low, "-inf"), side(effect.interval.high, "+inf"));
     Some(format!("{} [{low}, {high}]{suffix}", show(estimate, a)))
 }
