@@ -104,7 +104,7 @@ mod threshold {
 #[serde(rename_all = "snake_case")]
 enum On {
     Counts(CountProcess),
-    Histogram(HistogramProcess),
+    Histogram(Box<HistogramProcess>),
     Shift(ShiftProcess),
     Series(SeriesProcess),
     Trend(TrendProcess),
@@ -213,7 +213,9 @@ impl On {
     fn afresh(&self) -> Result<On, Error> {
         Ok(match self {
             On::Counts(process) => On::Counts(CountProcess::new(*process.design())?),
-            On::Histogram(process) => On::Histogram(HistogramProcess::new(process.design().clone())?),
+            On::Histogram(process) => {
+                On::Histogram(Box::new(HistogramProcess::new(process.design().clone())?))
+            }
             On::Shift(process) => On::Shift(ShiftProcess::new(*process.design())?),
             On::Series(process) => On::Series(SeriesProcess::new(*process.design())?),
             On::Trend(process) => On::Trend(TrendProcess::new(*process.design())?),
@@ -682,13 +684,8 @@ fn process(metric: &Metric, claim: Claim, direction: Direction, edges: &[f64]) -
             let superiority = margin.superiority.unwrap_or_default();
             let independence = independence(metric);
             let edges = edges.to_vec();
-            On::Histogram(HistogramProcess::new(HistogramDesign {
-                edges,
-                claim,
-                direction,
-                superiority,
-                independence,
-            })?)
+            let design = HistogramDesign { edges, claim, direction, superiority, independence };
+            On::Histogram(Box::new(HistogramProcess::new(design)?))
         }
         (Kind::Histogram | Kind::Samples, _) => {
             On::Shift(ShiftProcess::new(ShiftDesign { claim, direction, margin })?)

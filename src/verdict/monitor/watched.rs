@@ -230,13 +230,11 @@ impl Watched {
         assessment.health = Some(watch.health(coverage, at.now, at.planned));
         assessment.quality = Arms::from_fn(|arm| {
             let health = watch.arms[arm];
-            let mut quality = Quality::default();
-            quality.points = health.intervals.saturating_add(health.not_finite).saturating_add(health.late);
-            quality.used = health.intervals;
-            quality.not_finite = health.not_finite;
-            quality.duplicates = health.duplicates;
-            quality.conflicting = health.conflicting;
-            quality
+            let (used, outside, not_finite) = (health.intervals, health.late, health.not_finite);
+            let (duplicates, conflicting) = (health.duplicates, health.conflicting);
+            let all = [used, outside, not_finite, duplicates, conflicting];
+            let points = all.into_iter().fold(0, u64::saturating_add);
+            Quality { points, used, outside, not_finite, duplicates, conflicting, ..Quality::default() }
         });
         let decides = metric.role.can_roll_back();
         let level = 1.0 - 2.0 * alpha;
