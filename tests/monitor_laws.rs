@@ -294,7 +294,7 @@ fn bare(report: &Report) -> String {
     let mut report = report.clone();
     for metric in &mut report.metrics {
         for arm in [Arm::Baseline, Arm::Canary] {
-            metric.quality[arm].duplicates = 0;
+            metric.quality[arm].points -= core::mem::take(&mut metric.quality[arm].duplicates);
             if let Some(health) = &mut metric.health {
                 health.arms[arm].duplicates = 0;
             }
