@@ -63,6 +63,6 @@ pub use report::{
 };
 pub use score::{GroupScore, Score, ScoreWord};
 pub use sections::{
-    CommonCausePolicy, DecisionPolicy, OnFault, OnInconclusive, ScorePolicy, Step, TelemetryPolicy,
+    CommonCausePolicy, DecisionPolicy, OnFault, OnInconclusive, Require, ScorePolicy, Step, TelemetryPolicy,
 };
 pub use slo::{OnTicket, Slices, SloPolicy};

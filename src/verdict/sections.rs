@@ -143,10 +143,40 @@ impl Default for ScorePolicy {
 pub struct Step {
     /// The canary's share of the traffic, in per cent.
     pub weight: f64,
-    /// How long it stays at least. Default none.
+    /// How long it stays at least. Default none; a [rollout](crate::rollout) stays until something of it is seen.
     #[cfg_attr(feature = "schemars", schemars(with = "crate::time::Span"))]
     #[serde(default, with = "span")]
     pub min_duration: Duration,
+    /// What the next step waits for. Default `noHarm`; the last one always waits for `safe`.
+    #[serde(default, skip_serializing_if = "Require::is_no_harm")]
+    pub require: Require,
+}
+
+impl Step {
+    /// A step that lasts until something of it is seen.
+    #[must_use]
+    pub fn new(weight: f64) -> Step {
+        Step { weight, min_duration: Duration::ZERO, require: Require::NoHarm }
+    }
+}
+
+/// What has to be known before a step ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Require {
+    /// No harm is shown and nothing is wrong: few users have seen it, and more of them tell more.
+    #[default]
+    NoHarm,
+    /// All that is required is shown safe.
+    Safe,
+}
+
+impl Require {
+    fn is_no_harm(&self) -> bool {
+        *self == Require::NoHarm
+    }
 }
 
 /// The shortest interval: a thousandth of a second.
@@ -185,6 +215,9 @@ pub(super) fn check(policy: &Policy, problems: &mut Problems) {
         let message = format!("{} is not above {before} and at most 100", step.weight);
         problems.require(step.weight > before && step.weight <= 100.0, format!("steps[{i}].weight"), message);
         before = step.weight;
+        let message = "with all users in the canary no baseline is left to compare with: watch the new version by its objectives";
+        let watches = step.weight == 100.0 && !step.min_duration.is_zero();
+        problems.require(!watches, format!("steps[{i}].minDuration"), message);
     }
     let message = format!("{} steps, at most 1000", policy.steps.len());
     problems.require(policy.steps.len() <= 1000, "steps", message);

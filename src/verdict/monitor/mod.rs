@@ -343,6 +343,17 @@ impl Monitor {
         self.cohort = asked.map(|asked| CohortAssessment::new(asked, Some(&Ok(cohort.clone())), &[]));
     }
 
+    /// What is known of it.
+    #[must_use]
+    pub fn cohort(&self) -> Option<&CohortAssessment> {
+        self.cohort.as_ref()
+    }
+
+    /// What was known of it when it was written down.
+    pub(crate) fn recall_cohort(&mut self, cohort: CohortAssessment) {
+        self.cohort = Some(cohort).filter(|_| self.policy.cohorts().is_some());
+    }
+
     /// What is expected of a metric. Until anything is seen of it the report says if its margin cannot be decided in time.
     ///
     /// # Errors
@@ -579,6 +590,18 @@ impl Monitor {
             slo: slos,
             cohort,
         }
+    }
+
+    /// Whether an interval that began at `at` or later has entered, of every required metric and of every objective, in both arms. Metrics with an interval
+    /// of their own that is longer than the policy's are not asked.
+    #[must_use]
+    pub fn seen_since(&self, at: Timestamp) -> bool {
+        let interval = self.policy.policy().interval;
+        let metrics = self.policy.metrics().iter().zip(&self.metrics);
+        let required = metrics.filter(|(m, _)| m.role == Role::Required && m.interval <= interval);
+        let newest = required.map(|(metric, watched)| (watched.settled.watch.newest, metric.interval));
+        let slos = self.slos.iter().map(|burn| (burn.settled.watch.newest, interval));
+        newest.chain(slos).all(|(newest, length)| newest.is_some_and(|end| earlier(end, length) >= at))
     }
 
     /// The next instant after `now` at which the answer may be another: an interval is due, telemetry grows stale, the deadline passes.

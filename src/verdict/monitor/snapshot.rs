@@ -5,17 +5,17 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     MOST_SHARES, Monitor,
     burn::{self, Burn},
-    observation::Seen,
+    observation::{MetricId, Observation, Seen},
     queue::{MOST_PENDING, Pending, Queue},
     watched::{Settled, Watched},
 };
 use crate::{
-    arm::Arms,
+    arm::{Arm, Arms},
     error::{Error, ErrorKind},
     sequential::process::{Schema, text, texts},
     slo::CanaryState,
@@ -198,6 +198,41 @@ impl Shown {
             Shown::Nothing => Seen::Nothing,
             Shown::Failed => Seen::Failed,
         })
+    }
+}
+
+/// An observation, as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    metric: u32,
+    arm: Arm,
+    end: Timestamp,
+    /// Of a histogram.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "texts")]
+    edges: Vec<f64>,
+    /// None of a value that is not finite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seen: Option<Shown>,
+}
+
+impl Serialize for Observation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Observation { metric: MetricId(metric), arm, end, seen } = self;
+        let edges =
+            if let Seen::Histogram(histogram) = seen { histogram.edges().to_vec() } else { Vec::new() };
+        let lost = matches!(seen, Seen::Value(value) if !value.is_finite());
+        let seen = Some(seen).filter(|_| !lost).map(Shown::new);
+        Told { metric: *metric, arm: *arm, end: *end, edges, seen }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Observation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Observation, D::Error> {
+        let Told { metric, arm, end, edges, seen } = Told::deserialize(deserializer)?;
+        let seen = seen.map_or(Ok(Seen::Value(f64::NAN)), |shown| shown.seen(&edges));
+        let seen = seen.map_err(<D::Error as serde::de::Error>::custom)?;
+        Ok(Observation { metric: MetricId(metric), arm, end, seen })
     }
 }
 

@@ -1,0 +1,1 @@
+//! What Argo Rollouts says of given measurements.

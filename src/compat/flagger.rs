@@ -1,0 +1,1 @@
+//! What Flagger says of given measurements.

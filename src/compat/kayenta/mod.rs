@@ -1,0 +1,1 @@
+//! What Kayenta's judge NetflixACA says of given arrays.

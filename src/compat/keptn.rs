@@ -1,0 +1,1 @@
+//! What Keptn says of given measurements.
