@@ -6,8 +6,8 @@
 //!
 //! `T mu = T (a ln(R/R0) - (a + b) c)`, `T s^2 = T (a (ln(R/R0) - c)^2 + b c^2)`,
 //!
-//! and is above a threshold h with a probability of .95 from `sqrt T = (1.645 s + sqrt(1.645^2 s^2 + 4 mu h))/(2 mu)` on. (Wald 1945, chapter 3,
-//! without overshoot; the path may cross before, so that this is a little late.)
+//! and is above a threshold h with a probability of .95 from `T mu - 1.645 s sqrt T >= h` on. (Wald 1945, chapter 3, without overshoot; the path may
+//! cross before, so that this is a little late.)
 
 use core::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::{
     error::Error,
     evidence::Direction,
     sequential::process::text,
+    special::root::find_root,
     time::span,
     verdict::{
         checked::{Ask, CheckedPolicy, Metric},
@@ -81,18 +82,53 @@ struct Rates {
 }
 
 impl Rates {
-    /// Until a bet on the true ratio has reached `h` against `null`.
-    fn until(self, ratio: f64, null: f64, h: f64) -> Option<Duration> {
+    /// What a bet on the true ratio against `null` gains a second.
+    fn gain(self, ratio: f64, null: f64) -> Gain {
         let bad = self.per_second * self.baseline;
         let (canary, baseline) = (bad * self.split * ratio, bad * (1.0 - self.split));
         let gain = libm::log(ratio / null);
         let c = libm::log1p(self.split * (ratio - 1.0)) - libm::log1p(self.split * (null - 1.0));
         let mean = canary * gain - (canary + baseline) * c;
-        let spread = libm::sqrt(canary * (gain - c) * (gain - c) + baseline * c * c);
-        let root = (Z * spread + libm::sqrt(Z * Z * spread * spread + 4.0 * mean * h)) / (2.0 * mean);
-        let seconds = root * root;
-        (mean > 0.0 && seconds <= HUNDRED_YEARS).then(|| Duration::try_from_secs_f64(seconds).ok())?
+        Gain { mean, variance: canary * (gain - c) * (gain - c) + baseline * c * c }
     }
+}
+
+/// The mean and the variance of the logarithm of the evidence, in a second or so far.
+#[derive(Clone, Copy)]
+struct Gain {
+    mean: f64,
+    variance: f64,
+}
+
+impl Gain {
+    const NONE: Gain = Gain { mean: 0.0, variance: 0.0 };
+
+    /// After so many more seconds at `rate`.
+    fn after(self, seconds: f64, rate: Gain) -> Gain {
+        Gain { mean: self.mean + seconds * rate.mean, variance: self.variance + seconds * rate.variance }
+    }
+
+    /// How many more seconds at `rate` until it is above `h` with a probability of .95.
+    fn until(self, rate: Gain, h: f64) -> Option<f64> {
+        let above = |seconds: f64| {
+            let Gain { mean, variance } = self.after(seconds, rate);
+            mean - Z * libm::sqrt(variance) >= h
+        };
+        let seconds = find_root(0.0, HUNDRED_YEARS, above);
+        above(seconds).then_some(seconds)
+    }
+}
+
+/// What is asked of a metric, and at which rates.
+struct Foresight {
+    rates: Rates,
+    /// The ratios at the margin that an unchanged canary has to be shown to be on the good side of.
+    edges: Vec<f64>,
+    /// The ratio of a canary twice as bad, and the edge it is beyond, if it is.
+    doubled: Option<[f64; 2]>,
+    /// What the logarithms of the evidence have to reach.
+    harm: f64,
+    safety: f64,
 }
 
 impl CheckedPolicy {
@@ -121,12 +157,29 @@ impl CheckedPolicy {
     /// # Errors
     /// No metric of that name, one of another kind, or traffic, a share or a rate that cannot be.
     pub fn foresee(&self, metric: &str, expected: Expected) -> Result<Foreseen, Error> {
-        let unknown = || Error::value(format!("no metric {metric:?}"));
-        let metric = self.metrics().iter().find(|known| known.name == metric).ok_or_else(unknown)?;
+        let metric = self.metric_named(metric)?;
         self.foresee_metric(metric, expected).map_err(|error| error.at(metric.name.clone()))
     }
 
     pub(super) fn foresee_metric(&self, metric: &Metric, expected: Expected) -> Result<Foreseen, Error> {
+        let Foresight { rates, edges, doubled, harm, safety } = self.foresight(metric, expected)?;
+        let until = |ratio: f64, edge: f64, h: f64| {
+            let seconds = if edge > 0.0 { Gain::NONE.until(rates.gain(ratio, edge), h) } else { None };
+            seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        };
+        let safe_after: Option<Vec<Duration>> = edges.iter().map(|edge| until(1.0, *edge, safety)).collect();
+        let policy = self.policy();
+        let judged = policy
+            .deadline
+            .map(|deadline| deadline.saturating_sub(policy.warmup).saturating_sub(policy.telemetry.settle));
+        Ok(Foreseen {
+            safe_after: safe_after.and_then(|all| all.into_iter().max()),
+            harm_after: doubled.and_then(|[ratio, edge]| until(ratio, edge, harm)),
+            available: judged,
+        })
+    }
+
+    fn foresight(&self, metric: &Metric, expected: Expected) -> Result<Foresight, Error> {
         if !matches!(metric.kind, Kind::Counts | Kind::Events) || metric.ask != Ask::Rate {
             return Err(Error::value("only counts and events are foreseen"));
         }
@@ -139,7 +192,6 @@ impl CheckedPolicy {
                 return Err(Error::value(format!("{value} is not in (0, {below})")).at(name));
             }
         }
-        let rates = Rates { per_second, split: canary, baseline };
         let apart =
             (baseline * metric.margin.relative.unwrap_or(0.0)).max(metric.margin.absolute.unwrap_or(0.0));
         let (above, below) = ((baseline + apart) / baseline, (baseline - apart) / baseline);
@@ -149,22 +201,79 @@ impl CheckedPolicy {
         let slos = self.slos().iter().map(|slo| slo.weight);
         let share = share_of_level(&weights.into_iter().chain(slos).collect::<Vec<Weight>>())(metric.weight);
         let share = if metric.role.can_roll_back() { share } else { 1.0 };
-        let (harm, safety) = (libm::log(share / policy.alpha), -libm::log(policy.beta));
         // Of either direction the worse one is asked, at half the level.
-        let either = if metric.direction == Direction::Either { core::f64::consts::LN_2 } else { 0.0 };
-        let upwards = metric.direction != Direction::LowerIsWorse;
-        let (edge, doubled) = if upwards { (above, 2.0) } else { (below, 0.5) };
-        let is_harm = if upwards { doubled > edge } else { doubled < edge };
-        let safe = |edge: f64| if edge > 0.0 { rates.until(1.0, edge, safety) } else { None };
-        let safe_after = match metric.direction {
-            Direction::Either => safe(above).zip(safe(below)).map(|(a, b)| a.max(b)),
-            _ => safe(edge),
+        let (edges, either) = match metric.direction {
+            Direction::HigherIsWorse => (vec![above], 0.0),
+            Direction::LowerIsWorse => (vec![below], 0.0),
+            Direction::Either => (vec![above, below], core::f64::consts::LN_2),
         };
-        let harm_after = if is_harm && edge > 0.0 { rates.until(doubled, edge, harm + either) } else { None };
-        let judged = policy
-            .deadline
-            .map(|deadline| deadline.saturating_sub(policy.warmup).saturating_sub(policy.telemetry.settle));
-        Ok(Foreseen { safe_after, harm_after, available: judged })
+        let upwards = metric.direction != Direction::LowerIsWorse;
+        let [ratio, edge] = if upwards { [2.0, above] } else { [0.5, below] };
+        Ok(Foresight {
+            rates: Rates { per_second, split: canary, baseline },
+            edges,
+            doubled: Some([ratio, edge]).filter(|_| if upwards { ratio > edge } else { ratio < edge }),
+            harm: libm::log(share / policy.alpha) + either,
+            safety: -libm::log(policy.beta),
+        })
+    }
+
+    /// By when a [rollout](crate::rollout) of an unchanged canary is complete with a probability of .95, as far as this metric goes: each step lasts its
+    /// `minDuration`, or until an interval of it is settled if that is longer, evidence is gathered at each step's share, and the last step
+    /// lasts until it is enough. Of somebody who knows the true ratio, as [`foresee`](CheckedPolicy::foresee); `canary` of `expected` is not read.
+    /// `None` if it never is, or not within a hundred years.
+    ///
+    /// ```
+    /// # #[cfg(feature = "yaml")] {
+    /// use serinus::verdict::{Expected, Policy};
+    /// let policy = Policy::from_yaml(r#"
+    /// apiVersion: serinus/v1
+    /// arms: {by: version, baseline: v41, canary: v42}
+    /// metrics:
+    ///   - {name: errors, kind: counts, bad: errors_total, total: requests_total, margin: {relative: 0.5}}
+    /// steps: [{weight: 5, minDuration: 5m}, {weight: 50}]
+    /// "#)?.check()?;
+    /// let expected = Expected { per_second: 300.0, canary: 0.05, baseline: 0.01 };
+    /// // the first step's 300 s, then 104 s at half of the traffic, 10 s more in which the share changes and 30 s until all of it has come
+    /// assert_eq!(policy.foresee_rollout("errors", expected)?.map(|after| after.as_secs()), Some(444));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`foresee`](CheckedPolicy::foresee); a policy without a step below 100.
+    pub fn foresee_rollout(&self, metric: &str, expected: Expected) -> Result<Option<Duration>, Error> {
+        let metric = self.metric_named(metric)?;
+        let asked = self.foresight(metric, expected).map_err(|error| error.at(metric.name.clone()))?;
+        let policy = self.policy();
+        let steps: Vec<_> = policy.steps.iter().filter(|step| step.weight < 100.0).collect();
+        let Some((last, before)) = steps.split_last() else {
+            return Err(Error::value("no step below 100").at("steps"));
+        };
+        let (interval, late) = (metric.interval.as_secs_f64(), policy.telemetry.settle.as_secs_f64());
+        let gain = |weight: f64, edge: f64| Rates { split: weight / 100.0, ..asked.rates }.gain(1.0, edge);
+        let complete = |edge: f64| {
+            if edge <= 0.0 {
+                return None;
+            }
+            // Nothing is bet on in the warm-up, nor in the interval in which the share changes.
+            let (mut at, mut so_far, mut lost) = (0.0, Gain::NONE, policy.warmup.as_secs_f64());
+            for step in before {
+                let lasts = step.min_duration.as_secs_f64().max(lost.max(interval) + interval + late);
+                so_far = so_far.after(lasts - lost, gain(step.weight, edge));
+                (at, lost) = (at + lasts, interval);
+            }
+            let more = so_far.until(gain(last.weight, edge), asked.safety)?;
+            Some(at + (lost + more + late).max(last.min_duration.as_secs_f64()))
+        };
+        let times: Option<Vec<f64>> = asked.edges.iter().map(|edge| complete(*edge)).collect();
+        let latest = times.and_then(|times| times.into_iter().reduce(f64::max));
+        Ok(latest.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
+    }
+
+    fn metric_named(&self, name: &str) -> Result<&Metric, Error> {
+        let unknown = || Error::value(format!("no metric {name:?}"));
+        self.metrics().iter().find(|known| known.name == name).ok_or_else(unknown)
     }
 }
 
