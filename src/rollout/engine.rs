@@ -85,7 +85,7 @@ pub enum Because {
     StepLasts,
     /// No interval of this step is settled yet.
     NothingSeen,
-    /// Something was wrong too short a time ago.
+    /// Nothing is wrong, and not for as many intervals as `confirmations` asks.
     Dampened,
     /// What is required is not shown safe yet.
     NotShownSafe,
@@ -102,7 +102,7 @@ impl Because {
             Because::Blocked => "too little is seen of it",
             Because::StepLasts => "the step is to last longer",
             Because::NothingSeen => "nothing of this step is settled yet",
-            Because::Dampened => "something was wrong a short time ago",
+            Because::Dampened => "nothing is wrong, and not for long enough yet",
             Because::NotShownSafe => "not shown safe yet",
         }
     }
@@ -195,7 +195,7 @@ pub(super) struct State {
     pub(super) number: u64,
     pub(super) paused: Option<Command>,
     pub(super) overridden: Option<Command>,
-    /// Since when nothing has been wrong.
+    /// Since when nothing has been wrong in this step, whatever people do.
     pub(super) clear: Option<Timestamp>,
 }
 
@@ -373,6 +373,9 @@ impl Rollout {
             |command: &Command| matches!(command.order, Order::Override { until, .. } if until <= now);
         self.state.overridden.take_if(|command| expired(command));
         self.state.latest = now;
+        let is_clear = matches!(report.verdict, Verdict::Promote | Verdict::Continue)
+            && !report.reasons.iter().any(|reason| keeps_back(reason.code));
+        self.state.clear = if is_clear { self.state.clear.or(Some(now)) } else { None };
         let (decision, because) = self.step(now, &report);
         self.state.number = self.state.number.saturating_add(1);
         Ok(Decided { record: self.record(now, decision, because, &report), report })
@@ -420,18 +423,14 @@ impl Rollout {
             self.state.phase = Phase::Complete;
             return (Decision::Complete, source);
         }
-        let is_clear = instead.is_some() || !report.reasons.iter().any(|reason| keeps_back(reason.code));
-        let waits = match verdict {
-            Verdict::Hold => Some((Decision::Hold, source)),
-            Verdict::Inconclusive => Some((Decision::Ask, source)),
-            _ if !is_clear => Some((Decision::Wait, Because::Blocked)),
-            _ => None,
-        };
-        if let Some(waits) = waits {
-            self.state.clear = None;
-            return waits;
+        match verdict {
+            Verdict::Hold => return (Decision::Hold, source),
+            Verdict::Inconclusive => return (Decision::Ask, source),
+            _ => {}
         }
-        let clear = *self.state.clear.get_or_insert(now);
+        if instead.is_none() && self.state.clear.is_none() {
+            return (Decision::Wait, Because::Blocked);
+        }
         let Some(step) = self.steps.get(place) else { return (Decision::Hold, Because::Blocked) };
         let is_last = place + 1 >= self.steps.len();
         let asks = is_last || step.require == Require::Safe;
@@ -441,7 +440,9 @@ impl Rollout {
         let wait = match () {
             () if !lasted(since, step.min_duration) => Some(Because::StepLasts),
             () if instead.is_none() && !self.monitor.seen_since(since) => Some(Because::NothingSeen),
-            () if !lasted(clear, calm) => Some(Because::Dampened),
+            () if self.state.clear.is_some_and(|clear| !lasted(clear, calm)) && instead.is_none() => {
+                Some(Because::Dampened)
+            }
             () if asks && verdict != Verdict::Promote => Some(Because::NotShownSafe),
             () => None,
         };
@@ -465,7 +466,7 @@ impl Rollout {
         let entered = self.monitor.plan_share(now, share).is_ok();
         if entered {
             self.state.phase = Phase::Step { place, since: now };
-            self.state.clear = None;
+            self.state.clear = self.state.clear.map(|_| now);
         }
         entered
     }

@@ -23,7 +23,7 @@
 //! | 6 | the verdict is hold | `hold` | stays |
 //! | 7 | the verdict is inconclusive | `ask` | stays |
 //! | 8 | something keeps the canary from being seen: warm-up, too small samples, telemetry that is missing | `wait` | stays |
-//! | 9 | the step is younger than `minDuration`, nothing of it is settled, or nothing has been wrong for less than `confirmations` intervals | `wait` | stays |
+//! | 9 | the step is younger than `minDuration`, nothing of it is settled, or nothing has been wrong in it for less than `confirmations` intervals | `wait` | stays |
 //! | 10 | the step is the last, or asks for `safe`, and the verdict is not promote | `wait` | stays |
 //! | 11 | the step is the last | `complete` | 100 |
 //! | 12 | else | `advance` | the next step's |

@@ -318,6 +318,13 @@ fn passing(a: &Assessment) -> Reason {
 }
 
 fn undecided(a: &Assessment, standing: &Standing) -> Reason {
+    if standing.canary_beyond {
+        let text = format!(
+            "{} is beyond its limit in the canary, and not shown worse than in the baseline",
+            a.metric
+        );
+        return reason(Code::BeyondLimit, a, text);
+    }
     if a.unequal_load {
         let text =
             format!("{} decides nothing, since one arm carries more than twice the other's load", a.metric);

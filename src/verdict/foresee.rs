@@ -251,6 +251,7 @@ impl CheckedPolicy {
             return Err(Error::value("no step below 100").at("steps"));
         };
         let (interval, late) = (metric.interval.as_secs_f64(), policy.telemetry.settle.as_secs_f64());
+        let calm = interval * f64::from(policy.decision.confirmations);
         let gain = |weight: f64, edge: f64| Rates { split: weight / 100.0, ..asked.rates }.gain(1.0, edge);
         let complete = |edge: f64| {
             if edge <= 0.0 {
@@ -259,7 +260,7 @@ impl CheckedPolicy {
             // Nothing is bet on in the warm-up, nor in the interval in which the share changes.
             let (mut at, mut so_far, mut lost) = (0.0, Gain::NONE, policy.warmup.as_secs_f64());
             for step in before {
-                let lasts = step.min_duration.as_secs_f64().max(lost.max(interval) + interval + late);
+                let lasts = step.min_duration.as_secs_f64().max(lost + interval + late).max(calm);
                 so_far = so_far.after(lasts - lost, gain(step.weight, edge));
                 (at, lost) = (at + lasts, interval);
             }

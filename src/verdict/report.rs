@@ -177,6 +177,8 @@ pub enum Code {
     Unconfirmed,
     /// At the traffic that is expected the margin cannot be decided in time.
     NotInTime,
+    /// A metric is beyond its limit in the canary, and not shown worse than the baseline.
+    BeyondLimit,
 }
 
 /// A reason of the verdict.

@@ -53,7 +53,7 @@ use crate::{
         cohorts::CohortAssessment,
         combine::{Circumstances, Standing, Standings, combine},
         foresee::{Expected, not_in_time},
-        health::{Fault, Now},
+        health::{Fault, Now, Watch},
         policy::{Problems, Role},
         report::{Assessment, Code, Reason, Report, Verdict},
         sections::{OnFault, OnInconclusive},
@@ -169,18 +169,6 @@ fn earlier(at: Timestamp, span: Duration) -> Timestamp {
 
 fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX).max(1)
-}
-
-fn is_cut(shares: &[(Timestamp, f64)], end: Timestamp, interval: Duration) -> [bool; 2] {
-    let begin = earlier(end, interval);
-    // The first plan is no change.
-    let inside = shares.iter().skip(1).filter(|(at, _)| *at > begin && *at <= end);
-    let [mut changed, mut cut] = [false; 2];
-    for (at, _) in inside {
-        changed = true;
-        cut |= *at < end;
-    }
-    [changed, cut]
 }
 
 impl Monitor {
@@ -415,11 +403,15 @@ impl Monitor {
             if watched.queue.first() == Some(end)
                 && let Some(pending) = watched.queue.pop()
             {
-                let [changed, cut] = is_cut(&self.shares, end, metric.interval);
-                if changed {
+                let begin = earlier(end, metric.interval);
+                let before = watched.settled.watch.newest.map(|newest| earlier(newest, metric.interval));
+                // The first plan is no change.
+                let mut changes = self.shares.iter().skip(1).map(|(at, _)| *at);
+                if changes.clone().any(|at| at <= begin && before.is_some_and(|before| at > before)) {
                     watched.settled.watch.replan();
                 }
-                watched.settle(metric, max_gap, pending, cut);
+                let is_cut = changes.any(|at| at > begin && at < end);
+                watched.settle(metric, max_gap, pending, is_cut);
             }
         }
         let interval = policy.policy().interval;
@@ -514,7 +506,9 @@ impl Monitor {
         foreseen.collect()
     }
 
-    fn planned(&self, at: Timestamp) -> Option<f64> {
+    /// The plan of the newest interval that was seen.
+    fn planned(&self, newest: Option<Timestamp>, interval: Duration) -> Option<f64> {
+        let at = newest.map_or(self.start, |end| earlier(end, interval));
         self.shares.iter().rev().find(|(from, _)| *from <= at).map(|(_, share)| *share)
     }
 
@@ -526,11 +520,11 @@ impl Monitor {
         let begin = self.start.saturating_add(policy.warmup);
         let share_of_level = share_of_level(&self.family.weights());
         let telemetry = &policy.telemetry;
-        let at = |interval: Duration| Now {
+        let at = |interval: Duration, watch: &Watch| Now {
             now,
             settled,
             from: self.begin(interval),
-            planned: self.planned(settled),
+            planned: self.planned(watch.newest, interval),
             max_age: telemetry.max_age,
             max_gap: telemetry.max_gap,
             coverage: telemetry.coverage,
@@ -538,13 +532,20 @@ impl Monitor {
         let levels =
             |weight: Weight| Levels { alpha: policy.alpha, beta: policy.beta, share: share_of_level(weight) };
         let assess = |(metric, watched): (&Metric, &Watched)| {
-            watched.assess(metric, &at(metric.interval), levels(metric.weight))
+            watched.assess(metric, &at(metric.interval, &watched.settled.watch), levels(metric.weight))
         };
         let (metrics, standings): (Vec<Assessment>, Vec<Standing>) =
             self.policy.metrics().iter().zip(&self.metrics).map(assess).unzip();
         let slos = self.policy.slos().iter().zip(&self.slos);
         let (slos, slo_faults): (Vec<BudgetAssessment>, Vec<Vec<Fault>>) = slos
-            .map(|(slo, burn)| burn.assess(slo, policy.interval, &at(policy.interval), levels(slo.weight)))
+            .map(|(slo, burn)| {
+                burn.assess(
+                    slo,
+                    policy.interval,
+                    &at(policy.interval, &burn.settled.watch),
+                    levels(slo.weight),
+                )
+            })
             .unzip();
         let unknown = |cohorts| CohortAssessment::new(cohorts, None, &[]);
         let cohort = self.cohort.clone().or_else(|| self.policy.cohorts().map(unknown));

@@ -174,6 +174,7 @@ impl Watched {
         watch.pair(end, metric.interval, max_gap, looks);
         if is_cut {
             watch.cut = watch.cut.saturating_add(1);
+            watch.replan();
             return;
         }
         if fault.is_some() {
