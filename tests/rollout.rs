@@ -343,10 +343,10 @@ fn a_step_waits_until_it_is_seen_calm_and_if_asked_shown_safe() {
         }
     }
     let waits = |step: usize, because: Because| steps.iter().filter(|at| **at == (step, because)).count();
-    // The first interval is where the calm begins; a step begins with it.
-    assert_eq!(waits(0, Because::Dampened), 3);
+    // The first interval is where the calm begins; the next steps begin with it.
+    assert_eq!((waits(0, Because::StepLasts), waits(0, Because::Dampened)), (2, 1));
     assert!(waits(0, Because::NotShownSafe) > 0);
-    assert_eq!((waits(1, Because::Dampened), waits(1, Because::NothingSeen)), (2, 0));
+    assert_eq!((waits(1, Because::StepLasts), waits(1, Because::Dampened)), (2, 0));
     assert_eq!(waits(2, Because::StepLasts), 3);
     told.check();
 }
@@ -449,4 +449,27 @@ fn a_log_that_somebody_changed_is_refused_with_its_line() {
     let mut all = lines.clone();
     all[2] = &changed;
     assert!(refused(&all).to_string().contains("decided otherwise"));
+}
+
+/// What an objective counts is of many shares, and each is compared with its own.
+#[test]
+fn an_objective_follows_the_steps_too() {
+    let policy = policy(
+        "slo: [{name: budget, target: 99%, length: 300s}]\nsteps: [{weight: 5}, {weight: 25}, {weight: 50}]",
+    );
+    let mut rollout = Rollout::new(Arc::clone(&policy), START).unwrap();
+    let names = ["errors", "budget"];
+    let ids = names.map(|name| rollout.monitor().metric(name).or(rollout.monitor().objective(name)).unwrap());
+    for interval in 1..60 {
+        let requests = (10.0 * rollout.weight()) as u64;
+        for (arm, total) in [(Arm::Baseline, 1_000 - requests), (Arm::Canary, requests)] {
+            for id in ids {
+                let seen = Counts::new(total / 500, total).unwrap();
+                let _ = rollout.observe(Observation::new(id, arm, at(10 * interval), seen)).unwrap();
+            }
+        }
+        let record = rollout.decide(at(10 * interval)).unwrap().record;
+        assert_ne!(record.decision, Decision::Hold, "{record}");
+    }
+    assert_eq!(rollout.weight(), 50.0);
 }

@@ -85,7 +85,7 @@ pub enum Because {
     StepLasts,
     /// No interval of this step is settled yet.
     NothingSeen,
-    /// Nothing is wrong, and not for as many intervals as `confirmations` asks.
+    /// Something was wrong in the last `confirmations` intervals.
     Dampened,
     /// What is required is not shown safe yet.
     NotShownSafe,
@@ -102,7 +102,7 @@ impl Because {
             Because::Blocked => "too little is seen of it",
             Because::StepLasts => "the step is to last longer",
             Because::NothingSeen => "nothing of this step is settled yet",
-            Because::Dampened => "nothing is wrong, and not for long enough yet",
+            Because::Dampened => "something was wrong a short time ago",
             Because::NotShownSafe => "not shown safe yet",
         }
     }
@@ -398,7 +398,8 @@ impl Rollout {
             Phase::Complete => return (Decision::Complete, Because::Finished),
             Phase::Step { place, since } => (place, since),
             Phase::RolledBack => {
-                let leads_out = matches!(instead, Some(Verdict::Promote | Verdict::Continue));
+                let leads_out = matches!(instead, Some(Verdict::Promote | Verdict::Continue))
+                    && self.state.paused.is_none();
                 if !leads_out {
                     let aborted = matches!(self.state.overridden, Some(Command { order: Order::Abort, .. }));
                     return (Decision::Rollback, if aborted { Because::Aborted } else { Because::Finished });
@@ -434,13 +435,12 @@ impl Rollout {
         let Some(step) = self.steps.get(place) else { return (Decision::Hold, Because::Blocked) };
         let is_last = place + 1 >= self.steps.len();
         let asks = is_last || step.require == Require::Safe;
-        let policy = self.monitor.policy().policy();
-        let calm = policy.interval.saturating_mul(policy.decision.confirmations);
         let lasted = |from: Timestamp, span: Duration| now >= from.saturating_add(span);
+        let calm = self.calm();
         let wait = match () {
-            () if !lasted(since, step.min_duration) => Some(Because::StepLasts),
+            () if !lasted(since, step.min_duration.max(calm)) => Some(Because::StepLasts),
             () if instead.is_none() && !self.monitor.seen_since(since) => Some(Because::NothingSeen),
-            () if self.state.clear.is_some_and(|clear| !lasted(clear, calm)) && instead.is_none() => {
+            () if instead.is_none() && !self.state.clear.is_some_and(|clear| lasted(clear, calm)) => {
                 Some(Because::Dampened)
             }
             () if asks && verdict != Verdict::Promote => Some(Because::NotShownSafe),
@@ -458,6 +458,12 @@ impl Rollout {
         } else {
             (Decision::Hold, Because::Blocked)
         }
+    }
+
+    /// How long nothing is to be wrong before more users get the canary.
+    fn calm(&self) -> Duration {
+        let policy = self.monitor.policy().policy();
+        policy.interval.saturating_mul(policy.decision.confirmations)
     }
 
     /// Goes to a step; not if the monitor has seen too many changes of the share.
@@ -502,16 +508,17 @@ impl Rollout {
     /// The next instant after `now` at which the decision may be another, if no order comes.
     #[must_use]
     pub fn next_check(&self, now: Timestamp) -> Timestamp {
-        let State { phase, overridden, .. } = &self.state;
+        let State { phase, overridden, clear, .. } = &self.state;
         let Phase::Step { place, since } = *phase else {
             return Timestamp::from_micros(i64::MAX);
         };
-        let step = self.steps.get(place).map(|step| since.saturating_add(step.min_duration));
+        let step = self.steps.get(place).map(|step| since.saturating_add(step.min_duration.max(self.calm())));
         let expires = overridden.as_ref().and_then(|command| match command.order {
             Order::Override { until, .. } => Some(until),
             _ => None,
         });
-        let known = [step, expires].into_iter().flatten().filter(|at| *at > now);
+        let calm = clear.map(|clear| clear.saturating_add(self.calm()));
+        let known = [step, calm, expires].into_iter().flatten().filter(|at| *at > now);
         known.chain([self.monitor.next_check(now)]).min().unwrap_or(now)
     }
 }

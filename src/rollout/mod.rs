@@ -16,19 +16,20 @@
 //! | | what holds | [`Decision`] | weight |
 //! |---|---|---|---|
 //! | 1 | it is complete | `complete` | 100 |
-//! | 2 | it is rolled back, and no override leads out of it | `rollback` | 0 |
+//! | 2 | it is rolled back, and no override leads out of it, or it is paused | `rollback` | 0 |
 //! | 3 | the verdict is rollback, or somebody aborts | `rollback` | 0 |
 //! | 4 | somebody has paused it | `hold` | stays |
 //! | 5 | somebody overrides with promote | `complete` | 100 |
 //! | 6 | the verdict is hold | `hold` | stays |
 //! | 7 | the verdict is inconclusive | `ask` | stays |
 //! | 8 | something keeps the canary from being seen: warm-up, too small samples, telemetry that is missing | `wait` | stays |
-//! | 9 | the step is younger than `minDuration`, nothing of it is settled, or nothing has been wrong in it for less than `confirmations` intervals | `wait` | stays |
+//! | 9 | the step is younger than `minDuration` or `confirmations` intervals, nothing of it is settled, or something was wrong in the last `confirmations` intervals | `wait` | stays |
 //! | 10 | the step is the last, or asks for `safe`, and the verdict is not promote | `wait` | stays |
 //! | 11 | the step is the last | `complete` | 100 |
 //! | 12 | else | `advance` | the next step's |
 //!
-//! In lines 3 to 11 an [`Override`](Order::Override) stands for the verdict until it expires; each record says what the engine would have said.
+//! In lines 3 to 11 an [`Override`](Order::Override) stands for the verdict until it expires; each record says what the engine would have said. The last two
+//! reasons of line 9 are not asked then.
 //!
 //! # After the promotion
 //! With all users in the canary there is no baseline beside it, and a comparison with yesterday blames the hour of the day. A complete rollout takes no

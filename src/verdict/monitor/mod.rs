@@ -162,6 +162,18 @@ impl Family {
     }
 }
 
+/// Has the requests counted anew if the planned share is another than in the newest interval; whether it changes within the one that ends at `end`.
+fn follow(shares: &[(Timestamp, f64)], watch: &mut Watch, end: Timestamp, interval: Duration) -> bool {
+    let begin = earlier(end, interval);
+    // The first plan is no change.
+    let mut changes = shares.iter().skip(1).map(|(at, _)| *at);
+    let newest = watch.newest.map(|newest| earlier(newest, interval));
+    if newest.is_some_and(|newest| changes.clone().any(|at| at > newest && at <= begin)) {
+        watch.replan();
+    }
+    changes.any(|at| at > begin && at < end)
+}
+
 fn earlier(at: Timestamp, span: Duration) -> Timestamp {
     let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
     Timestamp::from_micros(at.micros().saturating_sub(span))
@@ -403,14 +415,7 @@ impl Monitor {
             if watched.queue.first() == Some(end)
                 && let Some(pending) = watched.queue.pop()
             {
-                let begin = earlier(end, metric.interval);
-                let before = watched.settled.watch.newest.map(|newest| earlier(newest, metric.interval));
-                // The first plan is no change.
-                let mut changes = self.shares.iter().skip(1).map(|(at, _)| *at);
-                if changes.clone().any(|at| at <= begin && before.is_some_and(|before| at > before)) {
-                    watched.settled.watch.replan();
-                }
-                let is_cut = changes.any(|at| at > begin && at < end);
+                let is_cut = follow(&self.shares, &mut watched.settled.watch, end, metric.interval);
                 watched.settle(metric, max_gap, pending, is_cut);
             }
         }
@@ -419,7 +424,11 @@ impl Monitor {
             if burn.queue.first() == Some(end)
                 && let Some(pending) = burn.queue.pop()
             {
+                let is_cut = follow(&self.shares, &mut burn.settled.watch, end, interval);
                 burn.settle(slo, interval, max_gap, pending);
+                if is_cut {
+                    burn.settled.watch.replan();
+                }
             }
         }
         self.look(end);
