@@ -13,6 +13,7 @@ use serinus::{
     compare::multiplicity::{Hypothesis, Weight},
     compare::rank::{BrunnerMunzel, MannKendall, MannWhitney, PairedDifferences, SignedRank, VanElteren},
     compare::series::{Aligned, Level, Trend},
+    rollout::{self, Because, Command, Decided, Decision, Entry, Order, Record, Rollout, Started},
     synth::{
         Autoregression, Costs, Errors, Family, Latency, Noise, Random, Regression, Scenario, Split, Traffic,
     },
@@ -21,8 +22,8 @@ use serinus::{
     },
     verdict::monitor::{Accepted, MetricId, Monitor, Observation, Seen, Snapshot},
     verdict::{
-        Assessment, CheckedPolicy, Expected, Foreseen, MetricHealth, Policy, Report, Score, Telemetry,
-        Verdict,
+        Assessment, CheckedPolicy, Expected, Foreseen, ForeseenRollout, MetricHealth, Policy, Report, Score,
+        Telemetry, Verdict,
     },
 };
 
@@ -41,7 +42,9 @@ fn every_type_goes_anywhere() {
     ordinary::<(DimensionReport, Mahalanobis, SplitReport, Status)>();
     ordinary::<(Policy, CheckedPolicy, Telemetry, Report, Assessment)>();
     ordinary::<(Monitor, MetricId, Observation, Seen, Accepted, Snapshot)>();
-    ordinary::<(Expected, Foreseen, MetricHealth, Score)>();
+    ordinary::<(Expected, Foreseen, ForeseenRollout, MetricHealth, Score)>();
+    ordinary::<(Rollout, Command, Order, Decision, Because, Record, Decided, Entry, Started)>();
+    ordinary::<rollout::Snapshot>();
     ordinary::<(Error, PolicyErrors)>();
     ordinary::<(Random, Noise, Family, Regression, Traffic, Split, Scenario)>();
     ordinary::<(Autoregression, Costs, Errors, Latency)>();

@@ -58,6 +58,18 @@ pub struct Foreseen {
     pub available: Option<Duration>,
 }
 
+/// When a rollout of an unchanged canary is complete, counted from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ForeseenRollout {
+    /// When the mean of the evidence is enough.
+    #[serde(with = "span")]
+    pub expected: Duration,
+    /// When it is enough with a probability of .95.
+    #[serde(with = "span")]
+    pub late: Duration,
+}
+
 impl Foreseen {
     /// Whether both answers come in time; so it is without a deadline.
     #[must_use]
@@ -108,11 +120,11 @@ impl Gain {
         Gain { mean: self.mean + seconds * rate.mean, variance: self.variance + seconds * rate.variance }
     }
 
-    /// How many more seconds at `rate` until it is above `h` with a probability of .95.
-    fn until(self, rate: Gain, h: f64) -> Option<f64> {
+    /// How many more seconds at `rate` until its mean is above `h` by `z` standard deviations.
+    fn until(self, rate: Gain, h: f64, z: f64) -> Option<f64> {
         let above = |seconds: f64| {
             let Gain { mean, variance } = self.after(seconds, rate);
-            mean - Z * libm::sqrt(variance) >= h
+            mean - z * libm::sqrt(variance) >= h
         };
         let seconds = find_root(0.0, HUNDRED_YEARS, above);
         above(seconds).then_some(seconds)
@@ -164,7 +176,7 @@ impl CheckedPolicy {
     pub(super) fn foresee_metric(&self, metric: &Metric, expected: Expected) -> Result<Foreseen, Error> {
         let Foresight { rates, edges, doubled, harm, safety } = self.foresight(metric, expected)?;
         let until = |ratio: f64, edge: f64, h: f64| {
-            let seconds = if edge > 0.0 { Gain::NONE.until(rates.gain(ratio, edge), h) } else { None };
+            let seconds = if edge > 0.0 { Gain::NONE.until(rates.gain(ratio, edge), h, Z) } else { None };
             seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         };
         let safe_after: Option<Vec<Duration>> = edges.iter().map(|edge| until(1.0, *edge, safety)).collect();
@@ -218,10 +230,10 @@ impl CheckedPolicy {
         })
     }
 
-    /// By when a [rollout](crate::rollout) of an unchanged canary is complete with a probability of .95, as far as this metric goes: each step lasts its
-    /// `minDuration`, or until an interval of it is settled if that is longer, evidence is gathered at each step's share, and the last step
-    /// lasts until it is enough. Of somebody who knows the true ratio, as [`foresee`](CheckedPolicy::foresee); `canary` of `expected` is not read.
-    /// `None` if it never is, or not within a hundred years.
+    /// When a [rollout](crate::rollout) of an unchanged canary is complete, as far as this metric goes: each step lasts its `minDuration`, or until an
+    /// interval of it is settled if that is longer, evidence is gathered at each step's share, and the last step lasts until it is enough. Of
+    /// somebody who knows the true ratio, as [`foresee`](CheckedPolicy::foresee); `canary` of `expected` is not read. `None` if it never is, or
+    /// not within a hundred years.
     ///
     /// ```
     /// # #[cfg(feature = "yaml")] {
@@ -234,15 +246,21 @@ impl CheckedPolicy {
     /// steps: [{weight: 5, minDuration: 5m}, {weight: 50}]
     /// "#)?.check()?;
     /// let expected = Expected { per_second: 300.0, canary: 0.05, baseline: 0.01 };
+    /// let foreseen = policy.foresee_rollout("errors", expected)?.ok_or("never")?;
     /// // the first step's 300 s, then 104 s at half of the traffic, 10 s more in which the share changes and 30 s until all of it has come
-    /// assert_eq!(policy.foresee_rollout("errors", expected)?.map(|after| after.as_secs()), Some(444));
+    /// assert_eq!(foreseen.late.as_secs(), 444);
+    /// assert_eq!(foreseen.expected.as_secs(), 340);
     /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// As [`foresee`](CheckedPolicy::foresee); a policy without a step below 100.
-    pub fn foresee_rollout(&self, metric: &str, expected: Expected) -> Result<Option<Duration>, Error> {
+    pub fn foresee_rollout(
+        &self,
+        metric: &str,
+        expected: Expected,
+    ) -> Result<Option<ForeseenRollout>, Error> {
         let metric = self.metric_named(metric)?;
         let asked = self.foresight(metric, expected).map_err(|error| error.at(metric.name.clone()))?;
         let policy = self.policy();
@@ -253,7 +271,7 @@ impl CheckedPolicy {
         let (interval, late) = (metric.interval.as_secs_f64(), policy.telemetry.settle.as_secs_f64());
         let calm = interval * f64::from(policy.decision.confirmations);
         let gain = |weight: f64, edge: f64| Rates { split: weight / 100.0, ..asked.rates }.gain(1.0, edge);
-        let complete = |edge: f64| {
+        let complete = |edge: f64, z: f64| {
             if edge <= 0.0 {
                 return None;
             }
@@ -264,12 +282,14 @@ impl CheckedPolicy {
                 so_far = so_far.after(lasts - lost, gain(step.weight, edge));
                 (at, lost) = (at + lasts, interval);
             }
-            let more = so_far.until(gain(last.weight, edge), asked.safety)?;
+            let more = so_far.until(gain(last.weight, edge), asked.safety, z)?;
             Some(at + (lost + more + late).max(last.min_duration.as_secs_f64()))
         };
-        let times: Option<Vec<f64>> = asked.edges.iter().map(|edge| complete(*edge)).collect();
-        let latest = times.and_then(|times| times.into_iter().reduce(f64::max));
-        Ok(latest.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
+        let latest = |z: f64| {
+            let times: Option<Vec<f64>> = asked.edges.iter().map(|edge| complete(*edge, z)).collect();
+            times?.into_iter().reduce(f64::max).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        };
+        Ok(latest(0.0).zip(latest(Z)).map(|(expected, late)| ForeseenRollout { expected, late }))
     }
 
     fn metric_named(&self, name: &str) -> Result<&Metric, Error> {

@@ -51,7 +51,7 @@ pub use budget::{BudgetAssessment, RelativeSeen, RuleSeen, WindowSeen};
 pub use checked::CheckedPolicy;
 pub use cohorts::{CohortAssessment, CohortPolicy, DimensionPolicy, OnBias, PlannedSplit};
 pub use each::Each;
-pub use foresee::{Expected, Foreseen};
+pub use foresee::{Expected, Foreseen, ForeseenRollout};
 pub use health::{ArmHealth, MetricHealth};
 pub use observed::{Matched, MetricTelemetry, Missing, Observed, Stratum, Telemetry};
 pub use policy::{

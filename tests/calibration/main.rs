@@ -16,6 +16,7 @@ mod monitor;
 mod paired;
 mod previous;
 mod rank;
+mod rollout;
 mod sequential_counts;
 mod sequential_delays;
 mod sequential_families;
