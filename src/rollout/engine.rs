@@ -79,7 +79,7 @@ pub enum Because {
     Paused,
     /// It was so before.
     Finished,
-    /// Something keeps the canary from being seen, for the verdict's reasons.
+    /// Something is in the way of more users, for the verdict's reasons.
     Blocked,
     /// The step is to last longer.
     StepLasts,
@@ -99,7 +99,7 @@ impl Because {
             Because::Aborted => "aborted",
             Because::Paused => "paused",
             Because::Finished => "as before",
-            Because::Blocked => "too little is seen of it",
+            Because::Blocked => "something is in the way",
             Because::StepLasts => "the step is to last longer",
             Because::NothingSeen => "nothing of this step is settled yet",
             Because::Dampened => "something was wrong a short time ago",

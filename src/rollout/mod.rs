@@ -22,7 +22,7 @@
 //! | 5 | somebody overrides with promote | `complete` | 100 |
 //! | 6 | the verdict is hold | `hold` | stays |
 //! | 7 | the verdict is inconclusive | `ask` | stays |
-//! | 8 | something keeps the canary from being seen: warm-up, too small samples, telemetry that is missing | `wait` | stays |
+//! | 8 | something is in the way: the warm-up, too small samples, telemetry that is missing, a limit | `wait` | stays |
 //! | 9 | the step is younger than `minDuration` or `confirmations` intervals, nothing of it is settled, or something was wrong in the last `confirmations` intervals | `wait` | stays |
 //! | 10 | the step is the last, or asks for `safe`, and the verdict is not promote | `wait` | stays |
 //! | 11 | the step is the last | `complete` | 100 |

@@ -155,7 +155,11 @@ pub(super) fn combine(all: Circumstances) -> (Verdict, Vec<Reason>) {
         let text = format!("the first {} are left out", span::format(policy.warmup));
         reasons.push(Reason { code: Code::WarmingUp, metric: None, text });
     } else if is_shown {
-        let text = format!("shown safe; {} more intervals are to confirm it", all.unconfirmed);
+        let more = match all.unconfirmed {
+            1 => "one more interval is".to_string(),
+            n => format!("{n} more intervals are"),
+        };
+        let text = format!("shown safe; {more} to confirm it");
         reasons.push(Reason { code: Code::Unconfirmed, metric: None, text });
     }
     reasons.extend(faults.waits);
