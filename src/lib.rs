@@ -6,7 +6,8 @@
 //!
 //! Data flow one way: what was observed ([`telemetry`]) becomes evidence ([`compare`], in the vocabulary of [`evidence`]),
 //! evidence becomes a verdict ([`verdict`]). What a controller embeds, and may ask at any moment, is the
-//! [`monitor`](verdict::monitor); its evidence is that of [`sequential`]. Error budgets and burn rates are in [`slo`]; whether the canary's
+//! [`monitor`](verdict::monitor); its evidence is that of [`sequential`]. A verdict becomes the next step in [`rollout`], a state machine with orders and a
+//! log that can be replayed. What other tools would say is in [`compat`]. Error budgets and burn rates are in [`slo`]; whether the canary's
 //! users are like all others is asked in [`cohort`].
 //!
 #![cfg_attr(
