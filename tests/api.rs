@@ -13,6 +13,7 @@ use serinus::{
     compare::multiplicity::{Hypothesis, Weight},
     compare::rank::{BrunnerMunzel, MannKendall, MannWhitney, PairedDifferences, SignedRank, VanElteren},
     compare::series::{Aligned, Level, Trend},
+    compat::kayenta,
     synth::{
         Autoregression, Costs, Errors, Family, Latency, Noise, Random, Regression, Scenario, Split, Traffic,
     },
@@ -42,6 +43,7 @@ fn every_type_goes_anywhere() {
     ordinary::<(Policy, CheckedPolicy, Telemetry, Report, Assessment)>();
     ordinary::<(Monitor, MetricId, Observation, Seen, Accepted, Snapshot)>();
     ordinary::<(Expected, Foreseen, MetricHealth, Score)>();
+    ordinary::<(kayenta::Judge, kayenta::MetricPair, kayenta::Judgement, kayenta::Analysis)>();
     ordinary::<(Error, PolicyErrors)>();
     ordinary::<(Random, Noise, Family, Regression, Traffic, Split, Scenario)>();
     ordinary::<(Autoregression, Costs, Errors, Latency)>();

@@ -37,7 +37,8 @@
 //! 11. **A mean of 0 opens every gate**, the critical ones too; with values below 0 the ratio of means says the reverse, and
 //!     nothing fails.
 //! 12. **Rare errors pass**: a canary with one spike of a million against zeros; and [outlier removal](Outliers::Remove) deletes them.
-//! 13. **CLES wraps** in 32 bits from some 32,768 points in each arm on. (Read in the source.)
+//! 13. **CLES wraps** in 32 bits from some 32,768 points in each arm on, and **-0 ranks below 0**. (Both read in the source, the
+//!     second in that of Commons Math's `NaturalRanking`.)
 //! 14. **Settings that are read nowhere**: tolerance and confidence of the judge's properties; the limits of outliers are wider than documented.
 //!
 //! The thresholds are compared with `>=` here. The task that watches repeated judgements ends a run at a score `<=` the marginal one,

@@ -6,8 +6,9 @@
 //! number, so it is walked here.
 //!
 //! Source: `mannwhitney/MannWhitney.scala` and `BrentSolver.java` of spinnaker/kayenta at a69573be9d8f, which follow R's
-//! `wilcox.test(exact = FALSE, correct = TRUE, conf.int = TRUE)` and `zeroin`; the limits agree with R 4.2.2 in 200 of 200
-//! random data sets (`tests/data/wilcox_interval.json` has 100 others), the estimate does not where there are ties.
+//! `wilcox.test(exact = FALSE, correct = TRUE, conf.int = TRUE)` and `zeroin`, over the ranks of Apache Commons Math. The limits
+//! are R 4.2.2's to 1e-12 in all 100 data sets of `tests/data/wilcox_interval.json`, once -0 is written as 0. The estimate is
+//! not, where there are ties.
 
 use core::cmp::Ordering;
 
