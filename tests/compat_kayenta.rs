@@ -729,6 +729,27 @@ fn queries_that_no_selector_says() {
 }
 
 #[test]
+fn conditions_are_kept_but_for_the_scope() {
+    for (query, value) in [
+        (r#"m{a="${scope}"}"#, "m"),
+        (r#"m{a="${scope}",b="x"}"#, r#"m{b="x"}"#),
+        (r#"m{b='}',a="${scope}",c!~"${"}"#, ""), // no regular expression
+        (r#"m{b='}',a="${scope}",c!="{a"}"#, r#"m{b="}",c!="{a"}"#),
+        (r#"avg({__name__=~"cpu|load",a="${scope}"})"#, r#"{__name__=~"cpu|load"}"#),
+        (r#"avg({__name__="cpu load",a="${scope}"})"#, r#"{__name__="cpu load"}"#),
+        (r#"m{ba="x",a="${scope}"}"#, r#"m{ba="x"}"#),
+        (r#"m{b="a=\"${scope}\"",a="${scope}"}"#, ""), // the scope within a value
+    ] {
+        let query = json!({"type": "prometheus", "customInlineTemplate": format!("PromQL:{query}")});
+        let config = json!({"metrics": [{"name": "m 1", "query": query}]});
+        let imported = import(config.to_string().as_bytes()).unwrap();
+        let expected = if value.is_empty() { r#"{__name__="m 1"}"# } else { value };
+        assert_eq!(imported.policy.metrics[0].value.as_deref(), Some(expected), "{query}");
+        imported.policy.check().unwrap();
+    }
+}
+
+#[test]
 fn what_is_no_configuration_is_said_with_its_place() {
     for (json, path, says) in [
         ("[]", None, "a list in place of an object"),

@@ -67,7 +67,9 @@ pub fn import(json: &[u8]) -> Result<Imported, Error> {
     let mut import = Import { policy: empty()?, by: None, used: BTreeSet::new(), left_out };
     for (metric, mut source) in judge.metrics.iter().zip(metrics) {
         import.left_out.append(&mut source.left_out);
-        import.used.extend(source.query.peek("customFilterTemplate").map(str::to_string));
+        if source.query.peek("customInlineTemplate").is_none_or(str::is_empty) {
+            import.used.extend(source.query.peek("customFilterTemplate").map(str::to_string));
+        }
         let found = select(source.query.clone(), &templates, &mut import.left_out)?;
         import.metric(metric, &source, found)?;
     }

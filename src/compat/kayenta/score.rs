@@ -184,7 +184,7 @@ fn group(name: &str, judged: &[&MetricResult]) -> GroupScore {
 
 /// Rounded half away from 0 in the decimal digits that are written, as Commons Math rounds.
 fn two_decimals(value: f64) -> f64 {
-    let written = format!("{:}", value.abs());
+    let written = value.abs().to_string();
     let Some((whole, decimals)) = written.split_once('.') else { return value };
     let kept: String = decimals.chars().chain("00".chars()).take(2).collect();
     let up = decimals.chars().nth(2).is_some_and(|digit| digit >= '5');

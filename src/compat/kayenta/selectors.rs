@@ -99,15 +99,10 @@ fn of_selector(text: &str) -> Result<Selected, String> {
         }
         (Some(_), Some(_)) => return Err(format!("several labels are equal to {SCOPE}")),
     };
-    let name = selector.equalities().find(|(label, _)| *label == "__name__").map_or("", |(_, name)| name);
-    let others = selector.conditions().filter(|(label, _)| *label != by);
-    let conditions: Vec<String> = others
-        .map(|(_, written)| written.trim_start_matches('{').trim_end_matches('}').to_string())
-        .collect();
-    let value = match conditions.as_slice() {
-        [] => name.to_string(),
-        some => format!("{name}{{{}}}", some.join(",")),
-    };
+    // As a selector writes itself, each condition stands once, between commas, and no value has a bare quote.
+    let scope = format!("{by}=\"{SCOPE}\"");
+    let value = selector.to_string().replace(&format!(",{scope}"), "");
+    let value = value.replace(&format!("{{{scope},"), "{").replace(&format!("{{{scope}}}"), "");
     if value.contains("${") {
         return Err("it depends on more of a request than its scope".into());
     }
