@@ -1,6 +1,5 @@
 //! Kayenta's judge: what it gets wrong, as `src/compat/kayenta/mod.rs` lists it; its laws; its configurations as policies. Its own
 //! test cases are checked by `tests/reference`.
-#![cfg(all(feature = "json", feature = "synth"))]
 
 use std::collections::BTreeMap;
 
@@ -724,6 +723,35 @@ fn queries_that_no_selector_says() {
         let imported = import(json!({"metrics": [metric(query.clone())]}).to_string().as_bytes()).unwrap();
         assert!(left(&imported, "metrics[0].query").contains(says), "{query}: {:?}", imported.left_out);
         assert_eq!(imported.policy.metrics[0].value.as_deref(), Some(r#"{__name__="m"}"#));
+        imported.policy.check().unwrap();
+    }
+}
+
+#[test]
+fn margins_are_those_of_the_gates_or_ten_per_cent() {
+    for (canary, margin) in [
+        (json!({"direction": "increase", "effectSize": {"allowedIncrease": 2.5}}), Margin::relative(1.5)),
+        (json!({"direction": "increase", "effectSize": {"allowedDecrease": 0.5}}), Margin::relative(0.1)),
+        (json!({"direction": "decrease", "effectSize": {"allowedDecrease": 0.75}}), Margin::relative(0.25)),
+        (json!({"direction": "decrease", "effectSize": {"allowedDecrease": -1}}), Margin::relative(0.1)),
+        (json!({"effectSize": {"allowedIncrease": 1.05}}), Margin::relative(0.05)),
+        (json!({"effectSize": {"allowedIncrease": 1.5}}), Margin::relative(0.1)),
+        (json!({"effectSize": {"allowedIncrease": 1.5, "allowedDecrease": 0.7}}), Margin::relative(0.3)),
+        (json!({"effectSize": {"allowedIncrease": 0.9}}), Margin::relative(0.1)),
+        (
+            json!({"direction": "increase", "effectSize": {"measure": "cles", "allowedIncrease": 0.7}}),
+            Margin::superiority(0.2),
+        ),
+        (
+            json!({"direction": "increase", "effectSize": {"measure": "cles", "allowedIncrease": 1}}),
+            Margin::relative(0.1),
+        ),
+        (json!({}), Margin::relative(0.1)),
+    ] {
+        let config = json!({"metrics": [{"name": "m", "analysisConfigurations": {"canary": canary}}]});
+        let imported = import(config.to_string().as_bytes()).unwrap();
+        assert_eq!(imported.policy.metrics[0].margin, Some(margin), "{config}");
+        assert!(!left(&imported, "metrics[0].analysisConfigurations.canary.effectSize").is_empty());
         imported.policy.check().unwrap();
     }
 }

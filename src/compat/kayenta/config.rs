@@ -40,7 +40,7 @@ pub(super) struct Source {
 
 const UNKNOWN: &str = "not a field that Kayenta's judge or its queries read";
 const DESCRIBES: &str = "describes the configuration; nothing depends on it";
-const DESCRIPTIONS: [&str; 10] = [
+const DESCRIPTIONS: [&str; 9] = [
     "id",
     "name",
     "description",
@@ -50,7 +50,6 @@ const DESCRIPTIONS: [&str; 10] = [
     "createdTimestampIso",
     "updatedTimestamp",
     "updatedTimestampIso",
-    "isShared",
 ];
 
 impl Judge {

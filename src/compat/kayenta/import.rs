@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::evidence::{Direction, Margin};
 use crate::verdict::{API_VERSION, MetricPolicy, Policy, Role, ScorePolicy};
 
-/// The margin where no effect size gives one: that of the example in Kayenta's documents.
+/// The margin where no effect size gives one: that of the example in Kayenta's documents, 10 %.
 const MARGIN: f64 = 0.1;
 
 /// Makes a policy of a canary configuration of Kayenta (JSON), and lists what is not carried over, or has another meaning here.
@@ -162,10 +162,8 @@ impl Import {
         let share = match analysis.direction {
             Direction::HigherIsWorse => up,
             Direction::LowerIsWorse => down,
-            Direction::Either => match (up, down) {
-                (Some(up), Some(down)) => Some(up.min(down)),
-                (up, down) => up.or(down),
-            },
+            // A side without a gate is not to be allowed what the other is.
+            Direction::Either => up.or(down).map(|_| up.unwrap_or(MARGIN).min(down.unwrap_or(MARGIN))),
         };
         let most = match (effect.measure, analysis.direction) {
             (EffectMeasure::Cles, _) => 0.5,
