@@ -13,6 +13,7 @@ use serinus::{
     compare::multiplicity::{Hypothesis, Weight},
     compare::rank::{BrunnerMunzel, MannKendall, MannWhitney, PairedDifferences, SignedRank, VanElteren},
     compare::series::{Aligned, Level, Trend},
+    compat::kayenta,
     rollout::{self, Because, Command, Decided, Decision, Entry, Order, Record, Rollout, Started},
     synth::{
         Autoregression, Costs, Errors, Family, Latency, Noise, Random, Regression, Scenario, Split, Traffic,
@@ -42,6 +43,7 @@ fn every_type_goes_anywhere() {
     ordinary::<(DimensionReport, Mahalanobis, SplitReport, Status)>();
     ordinary::<(Policy, CheckedPolicy, Telemetry, Report, Assessment)>();
     ordinary::<(Monitor, MetricId, Observation, Seen, Accepted, Snapshot)>();
+    ordinary::<(kayenta::Judge, kayenta::MetricPair, kayenta::Judgement, kayenta::Analysis)>();
     ordinary::<(Expected, Foreseen, ForeseenRollout, MetricHealth, Score)>();
     ordinary::<(Rollout, Command, Order, Decision, Because, Record, Decided, Entry, Started)>();
     ordinary::<rollout::Snapshot>();

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{Command, Order};
 use crate::{
-    VERSION,
     cohort::Cohort,
     error::{Error, ErrorKind, PolicyErrors},
     evidence::twelve_digits,
@@ -483,7 +482,7 @@ impl Rollout {
         let policy = self.monitor.policy().policy();
         Record {
             schema: Schema,
-            serinus: VERSION.into(),
+            serinus: report.version.clone(),
             policy: report.policy.clone(),
             run: *run,
             alpha_percent: (100.0 * policy.alpha * f64::from(*run)).min(100.0),

@@ -12,17 +12,18 @@ use super::{
     command::Command,
     engine::{Record, Rollout},
 };
-use crate::{
-    VERSION,
-    sequential::process::Schema,
-    time::Timestamp,
-    verdict::{CohortAssessment, monitor::Observation},
-};
 #[cfg(feature = "json")]
 use crate::{
     error::{Error, ErrorKind},
     verdict::CheckedPolicy,
 };
+use crate::{
+    sequential::process::Schema,
+    time::Timestamp,
+    verdict::{CohortAssessment, monitor::Observation},
+};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ mod burn_scenarios;
 mod cohort_weights;
 mod cohorts;
 mod counts_at_any_time;
+mod kayenta;
 mod means_at_any_time;
 mod ranks_at_any_time;
 mod sprt;
@@ -68,6 +69,7 @@ const FILES: &[(&str, Check)] = &[
     ("sequential.json", sequential),
     ("burn.json", burn::check),
     ("burn_scenarios.json", burn_scenarios::check),
+    ("kayenta.json", kayenta::check),
 ];
 
 type Check = fn(&Case) -> Verdict;
@@ -201,6 +203,7 @@ impl<'a> Case<'a> {
             "anderson_ksamp" if self.param("variant") == "right" => "anderson_ksamp, variant right",
             "" if self.case.get("kind").is_some() => self.text("kind"),
             "" if self.case.get("group").is_some() => self.text("group"),
+            "" if self.case.get("function").is_some() => self.text("function"),
             "" if self.text("method") == "beta_binomial_log_mixture" && self.param("one_sided") == true => {
                 "beta_binomial_log_mixture, one-sided"
             }
