@@ -350,6 +350,7 @@ impl Monitor {
     }
 
     /// What was known of it when it was written down.
+    #[cfg(feature = "json")]
     pub(crate) fn recall_cohort(&mut self, cohort: CohortAssessment) {
         self.cohort = Some(cohort).filter(|_| self.policy.cohorts().is_some());
     }
