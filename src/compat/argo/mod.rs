@@ -20,6 +20,10 @@
     doc = "\nA template's metrics become a policy with [`read`], as far as they compare."
 )]
 
+#[cfg(feature = "yaml")]
+mod arguments;
+#[cfg(feature = "yaml")]
+mod compared;
 mod condition;
 mod metric;
 mod parse;
