@@ -88,7 +88,9 @@ pub(super) fn marked(query: &str, arguments: &[Argument]) -> Result<String, Erro
     for part in parts(query) {
         match part {
             Part::Text(text) => written.push_str(text),
-            Part::Argument(name) if is_quoted(&written) => written.push_str(&mark(name)),
+            Part::Argument(name) if place_after(&written) == Place::Value => written.push_str(&mark(name)),
+            // Windows are of no interest.
+            Part::Argument(_) if place_after(&written) == Place::Range => written.push('w'),
             Part::Argument(name) => written.push_str(value(name, arguments).ok_or_else(|| {
                 wrong(format!("the argument {name} has no value here, and does not stand in a label's value"))
             })?),
@@ -148,10 +150,17 @@ fn parts(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
-/// Whether a text ends within quotes of PromQL.
-fn is_quoted(text: &str) -> bool {
+#[derive(Debug, PartialEq)]
+enum Place {
+    Value,
+    Range,
+    Elsewhere,
+}
+
+/// Where in PromQL a text ends.
+fn place_after(text: &str) -> Place {
     let mut quote = None;
-    let mut escaped = false;
+    let (mut escaped, mut in_range) = (false, false);
     for c in text.chars() {
         match quote {
             Some(_) if escaped => escaped = false,
@@ -159,8 +168,12 @@ fn is_quoted(text: &str) -> bool {
             Some(open) if c == open => quote = None,
             Some(_) => {}
             None if matches!(c, '"' | '\'' | '`') => quote = Some(c),
-            None => {}
+            None => in_range = c == '[' || in_range && c != ']',
         }
     }
-    quote.is_some()
+    match quote {
+        Some(_) => Place::Value,
+        None if in_range => Place::Range,
+        None => Place::Elsewhere,
+    }
 }

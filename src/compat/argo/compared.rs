@@ -31,7 +31,7 @@ impl Matching {
         selector
             .conditions()
             .filter_map(|(label, written)| {
-                let rest = written.strip_prefix(label)?;
+                let rest = written.strip_prefix('{')?.strip_suffix('}')?.strip_prefix(label)?;
                 let operator = ["=~", "!~", "!=", "="].into_iter().find(|sign| rest.starts_with(sign))?;
                 let value = rest.strip_prefix(operator)?.into();
                 Some(Matching { label: label.into(), operator, value })

@@ -61,7 +61,7 @@ pub(super) fn recognise(query: &str) -> Result<Shape, Error> {
         return Err(unknown(format!("{} bytes, more than {LONGEST}", query.len())));
     }
     let mut parser = Parser { rest: query.trim_start(), depth: 0 };
-    let tree = parser.sum()?;
+    let tree = parser.whole()?;
     if !parser.rest.is_empty() {
         return Err(parser.unexpected());
     }
@@ -186,8 +186,26 @@ impl<'a> Parser<'a> {
         found
     }
 
-    fn sum(&mut self) -> Result<Query, Error> {
-        self.joined(&['+', '-'], Parser::product)
+    /// All of a query, or of what is in parentheses: `or` binds least.
+    fn whole(&mut self) -> Result<Query, Error> {
+        let query = self.joined(&['+', '-'], Parser::product)?;
+        if !self.take_word("or") {
+            return Ok(query);
+        }
+        if self.take_word("on") {
+            self.need('(')?;
+            self.need(')')?;
+        }
+        if !self.take_word("vector") {
+            return Err(self.unexpected());
+        }
+        self.need('(')?;
+        let zero = self.number()?;
+        self.need(')')?;
+        match zero == 0.0 {
+            true => Ok(Query::OrZero(Box::new(query))),
+            false => Err(unknown("`or vector` of another number than 0")),
+        }
     }
 
     fn product(&mut self) -> Result<Query, Error> {
@@ -215,24 +233,7 @@ impl<'a> Parser<'a> {
         self.depth += 1;
         let term = self.alone();
         self.depth -= 1;
-        let term = term?;
-        if !self.take_word("or") {
-            return Ok(term);
-        }
-        if self.take_word("on") {
-            self.need('(')?;
-            self.need(')')?;
-        }
-        if !self.take_word("vector") {
-            return Err(self.unexpected());
-        }
-        self.need('(')?;
-        let zero = self.number()?;
-        self.need(')')?;
-        match zero == 0.0 {
-            true => Ok(Query::OrZero(Box::new(term))),
-            false => Err(unknown("`or vector` of another number than 0")),
-        }
+        term
     }
 
     fn number(&mut self) -> Result<f64, Error> {
@@ -245,7 +246,7 @@ impl<'a> Parser<'a> {
 
     fn alone(&mut self) -> Result<Query, Error> {
         if self.take('(') {
-            let inner = self.sum()?;
+            let inner = self.whole()?;
             self.need(')')?;
             return Ok(inner);
         }
@@ -265,9 +266,9 @@ impl<'a> Parser<'a> {
     fn call(&mut self, function: &str) -> Result<Query, Error> {
         let mut by = self.grouping()?;
         self.need('(')?;
-        let mut arguments = vec![self.sum()?];
+        let mut arguments = vec![self.whole()?];
         while self.take(',') {
-            arguments.push(self.sum()?);
+            arguments.push(self.whole()?);
         }
         self.need(')')?;
         by.extend(self.grouping()?);
