@@ -13,6 +13,8 @@ use serinus::{
     compare::multiplicity::{Hypothesis, Weight},
     compare::rank::{BrunnerMunzel, MannKendall, MannWhitney, PairedDifferences, SignedRank, VanElteren},
     compare::series::{Aligned, Level, Trend},
+    compat::argo::{Condition, Conditions, Due, Limits, Measured, MetricResult, Phase, RunMetric, RunResult},
+    compat::{Imported, LeftOut, flagger, keptn},
     synth::{
         Autoregression, Costs, Errors, Family, Latency, Noise, Random, Regression, Scenario, Split, Traffic,
     },
@@ -43,6 +45,8 @@ fn every_type_goes_anywhere() {
     ordinary::<(Monitor, MetricId, Observation, Seen, Accepted, Snapshot)>();
     ordinary::<(Expected, Foreseen, MetricHealth, Score)>();
     ordinary::<(Error, PolicyErrors)>();
+    ordinary::<(Condition, Conditions, Due, Limits, Measured, MetricResult, Phase, RunMetric, RunResult)>();
+    ordinary::<(Imported, LeftOut, flagger::Analysis, flagger::Canary, keptn::Criterion, keptn::Objective)>();
     ordinary::<(Random, Noise, Family, Regression, Traffic, Split, Scenario)>();
     ordinary::<(Autoregression, Costs, Errors, Latency)>();
 }

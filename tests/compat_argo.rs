@@ -348,6 +348,17 @@ fn other_documents_are_typed_errors() {
     for (error, path) in refused {
         assert_eq!((error.kind(), error.path()), (ErrorKind::Policy, Some(path)), "{error}");
     }
+    // Nested, repeated by aliases, and of many parts.
+    let nested = format!("a: {}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let laughs = (1..12).fold("a0: &a0 [x]\n".to_string(), |text, i| {
+        let before = format!("*a{}, ", i - 1).repeat(10);
+        format!("{text}a{i}: &a{i} [{before}]\n")
+    });
+    let many = DOCUMENTED.replace("args:", &format!("args:{}", "\n  - name: a".repeat(2000)));
+    for text in [nested, laughs, many] {
+        let kind = read(&text, &BTreeMap::new()).unwrap_err().kind();
+        assert!(matches!(kind, ErrorKind::Syntax | ErrorKind::Policy));
+    }
     for text in ["", "7", "[]", "text"] {
         assert_eq!(read(text, &BTreeMap::new()).unwrap_err().kind(), ErrorKind::Policy, "{text:?}");
     }

@@ -277,5 +277,5 @@ fn number_length(text: &str) -> usize {
 /// A place in a list.
 fn whole(number: f64) -> Option<i64> {
     // Exact up to 2^53, and no list is longer.
-    (number >= 0.0 && number <= 9e15 && number == libm::trunc(number)).then_some(number as i64)
+    ((0.0..=9e15).contains(&number) && number == libm::trunc(number)).then_some(number as i64)
 }

@@ -9,6 +9,9 @@ use serde::{
 
 use crate::error::{Error, ErrorKind};
 
+/// Longer lists of metrics and arguments are refused.
+const MOST: usize = 1000;
+
 /// A part of a document. Maps are ordered as they are written.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node {
@@ -40,7 +43,11 @@ impl Node {
     /// The parts of a list; none if it is not there.
     pub(super) fn list(&self, path: &str) -> Result<&[Node], Error> {
         match self {
-            Node::List(nodes) => Ok(nodes),
+            Node::List(nodes) if nodes.len() <= MOST => Ok(nodes),
+            Node::List(nodes) => {
+                let message = format!("{} parts, more than {MOST}", nodes.len());
+                Err(Error::new(ErrorKind::Policy, message).at(path))
+            }
             Node::Null => Ok(&[]),
             _ => Err(Error::new(ErrorKind::Policy, "a list is needed here").at(path)),
         }
