@@ -9,7 +9,7 @@ use serinus::compat::argo::{
     ScoreThresholds, assess_run, check_all, read,
 };
 use serinus::compat::{Imported, flagger, keptn};
-use serinus::verdict::{Kind, Question, Role};
+use serinus::verdict::{Kind, Question, Role, Verdict};
 use serinus::{ErrorKind, Timestamp};
 
 fn template(text: &str) -> Imported {
@@ -308,6 +308,55 @@ fn without_a_condition_that_tells_the_canary_apart_the_arms_are_a_guess() {
     imported.policy.check().unwrap();
     let arms = &imported.policy.arms;
     assert_eq!((arms.by.as_str(), arms.canary.as_str()), ("svc", "shop-canary"));
+    assert!(why(&imported, "spec.metrics").contains("shop-canary"));
+}
+
+/// Argo's rule and the policy that comes of it, on the same requests: 20 a minute to the canary, 200 to the stable version.
+#[test]
+fn a_rule_and_its_policy_beside_each_other() {
+    let conditions = Conditions { success: Some("result[0] >= 0.95".parse().unwrap()), failure: None };
+    let limits = Limits { interval: Some(Duration::from_secs(60)), ..Limits::default() };
+    let of = |failed: &[u32]| {
+        let success = failed.iter().map(|failed| 1.0 - f64::from(*failed) / 20.0);
+        limits.replay(success.map(|share| conditions.phase(&Measured::Vector(vec![share])))).phase
+    };
+    let series = |service: &str, code: &str, values: String| {
+        format!(
+            r#"{{"metric": {{"__name__": "istio_requests_total", "reporter": "source", "destination_service": "{service}", "response_code": "{code}"}}, "values": [{values}]}}"#
+        )
+    };
+    let verdict = |failed: &[u32]| {
+        let values = |of_minute: &dyn Fn(u32) -> u32| {
+            let mut sum = 0;
+            let mut values = vec!["[0, \"0\"]".to_string()];
+            for (i, failed) in failed.iter().enumerate() {
+                sum += of_minute(*failed);
+                values.push(format!("[{}, \"{sum}\"]", 60 * (i + 1)));
+            }
+            values.join(", ")
+        };
+        let list = [
+            series("stable", "200", values(&|_| 199)),
+            series("stable", "500", values(&|_| 1)),
+            series("canary", "200", values(&|failed| 20 - failed)),
+            series("canary", "500", values(&|failed| failed)),
+        ];
+        let json = format!(
+            r#"{{"status": "success", "data": {{"resultType": "matrix", "result": [{}]}}}}"#,
+            list.join(", ")
+        );
+        let export = serinus::telemetry::import::prometheus::read(json.as_bytes()).unwrap();
+        let policy = template(DOCUMENTED).policy.with_arms("stable", "canary").check().unwrap();
+        policy.judge(&policy.select(&export)).verdict
+    };
+    // Two of twenty in one minute: chance.
+    let unlucky = [0, 0, 2, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!((of(&unlucky), verdict(&unlucky)), (Some(Phase::Failed), Verdict::Continue));
+    let broken = [5, 6, 4, 5, 5, 6, 4, 5, 5, 5];
+    assert_eq!((of(&broken), verdict(&broken)), (Some(Phase::Failed), Verdict::Rollback));
+    // One in twenty is all that the threshold sees as well; the stable version has one in two hundred.
+    let worse = [1; 60];
+    assert_eq!((of(&worse), verdict(&worse)), (Some(Phase::Running), Verdict::Rollback));
 }
 
 #[test]

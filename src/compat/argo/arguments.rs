@@ -120,6 +120,11 @@ pub(super) fn filled(condition: &str, arguments: &[Argument]) -> Option<String> 
     Some(written)
 }
 
+/// Whether a text of the template has an argument in it.
+pub(super) fn is_mentioned(name: &str, text: &str) -> bool {
+    parts(text).iter().any(|part| matches!(part, Part::Argument(mentioned) if *mentioned == name))
+}
+
 fn value<'a>(name: &str, arguments: &'a [Argument]) -> Option<&'a str> {
     arguments.iter().find(|argument| argument.name == name)?.value.as_deref()
 }

@@ -302,6 +302,7 @@ fn collect(expression: &Expression, bounds: &mut Vec<Bound>) -> bool {
     let (number, mirrored) = match (left.as_ref(), right.as_ref()) {
         (of, Expression::Number(number)) if is_result(of) => (*number, false),
         (Expression::Number(number), of) if is_result(of) => (*number, true),
+        (_, Expression::Nil) | (Expression::Nil, _) => return true,
         // How long the vector is.
         (Expression::Call(Function::Len, _), _) | (_, Expression::Call(Function::Len, _)) => return true,
         _ => return false,

@@ -7,7 +7,7 @@ use regex_lite::Regex;
 
 use super::{
     Condition, Limits,
-    arguments::{Argument, marked, substituted},
+    arguments::{Argument, is_mentioned, marked, substituted},
     check_all,
     compared::{Canary, Compared, arm_label, canary, compare},
     condition::Bound,
@@ -360,13 +360,20 @@ impl<'a> Metrics<'a> {
                 }
             }
         }
-        if self.canary.is_none() && !policy.metrics.is_empty() {
-            let why = format!(
+        let untold = match &self.canary {
+            _ if policy.metrics.is_empty() => None,
+            Some(Canary::Argument(_)) => None,
+            Some(Canary::Literal(value)) => Some(format!(
+                "{value:?} tells the canary apart by the label {}, and the baseline's value is not known: put both in by \
+                 Policy::with_arms",
+                policy.arms.by
+            )),
+            None => Some(format!(
                 "no condition of a query tells the canary apart: the arms are taken to differ in {POD_HASH}; put in the label that \
                  your series have (arms.by), and its values by Policy::with_arms"
-            );
-            left_out.insert(0, left("spec.metrics", why));
-        }
+            )),
+        };
+        left_out.splice(0..0, untold.map(|why| left("spec.metrics", why)));
         left_out
     }
 
@@ -432,7 +439,7 @@ impl<'a> Metrics<'a> {
         let mut left_out = Vec::new();
         let carried = || self.compared.iter().filter_map(|compared| compared.as_ref().ok());
         let in_settings = |name: &str| {
-            let written = |node: &Node| node.scalar().is_some_and(|text| text.contains(name));
+            let written = |node: &Node| node.scalar().is_some_and(|text| is_mentioned(name, &text));
             let of = |metric: &Metric| metric.node.entries().any(|(_, node)| written(node));
             self.read.iter().zip(&self.compared).any(|(metric, compared)| compared.is_ok() && of(metric))
         };
