@@ -13,7 +13,8 @@ use serinus::{
     compare::multiplicity::{Hypothesis, Weight},
     compare::rank::{BrunnerMunzel, MannKendall, MannWhitney, PairedDifferences, SignedRank, VanElteren},
     compare::series::{Aligned, Level, Trend},
-    compat::kayenta,
+    compat::argo::{Condition, Conditions, Due, Limits, Measured, MetricResult, Phase, RunMetric, RunResult},
+    compat::{Imported, LeftOut, flagger, kayenta, keptn},
     rollout::{self, Because, Command, Decided, Decision, Entry, Order, Record, Rollout, Started},
     synth::{
         Autoregression, Costs, Errors, Family, Latency, Noise, Random, Regression, Scenario, Split, Traffic,
@@ -48,6 +49,8 @@ fn every_type_goes_anywhere() {
     ordinary::<(Rollout, Command, Order, Decision, Because, Record, Decided, Entry, Started)>();
     ordinary::<rollout::Snapshot>();
     ordinary::<(Error, PolicyErrors)>();
+    ordinary::<(Condition, Conditions, Due, Limits, Measured, MetricResult, Phase, RunMetric, RunResult)>();
+    ordinary::<(Imported, LeftOut, flagger::Analysis, flagger::Canary, keptn::Criterion, keptn::Objective)>();
     ordinary::<(Random, Noise, Family, Regression, Traffic, Split, Scenario)>();
     ordinary::<(Autoregression, Costs, Errors, Latency)>();
 }

@@ -10,6 +10,18 @@
 //! | [`flagger`] | Flagger | a threshold on each tick; so many failed ones roll back |
 //! | [`keptn`] | Keptn | criteria on each indicator; a weighted score |
 //! | [`kayenta`] | Spinnaker's Kayenta | a Mann-Whitney interval for each metric; a score of groups |
+//!
+//! What a [`Verdict`](crate::verdict::Verdict) is like in their words. None of them has all five, so the way back loses something: a pause of Argo may be a
+//! `Hold` or an `Inconclusive`, a failed check of Flagger harm or no data at all.
+//!
+//! | serinus | Argo Rollouts | Flagger | Keptn | Spinnaker |
+//! |---|---|---|---|---|
+//! | `Promote` | `Successful` | `Promoting` | `pass` | `SUCCEEDED` |
+//! | `Continue` | `Running` | `Progressing`, the weight rises | (still to come) | `RUNNING` |
+//! | `Hold` | `Inconclusive`: pauses | `Progressing`, the weight stays | `warning` | `RUNNING` |
+//! | `Rollback` | `Failed`: aborts | `Failed` | `fail` | `TERMINAL` |
+//! | `Inconclusive` | `Inconclusive`: pauses | (none) | `warning` | below `pass`, above `marginal` |
+//! | telemetry that cannot be had: `Hold` | `Error`: aborts | a failed check | `fail` | `TERMINAL` |
 
 use crate::verdict::Policy;
 

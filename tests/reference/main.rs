@@ -7,6 +7,7 @@ mod burn;
 mod burn_scenarios;
 mod cohort_weights;
 mod cohorts;
+mod controllers;
 mod counts_at_any_time;
 mod kayenta;
 mod means_at_any_time;
@@ -70,6 +71,7 @@ const FILES: &[(&str, Check)] = &[
     ("burn.json", burn::check),
     ("burn_scenarios.json", burn_scenarios::check),
     ("kayenta.json", kayenta::check),
+    ("controllers.json", controllers::check),
 ];
 
 type Check = fn(&Case) -> Verdict;
@@ -140,7 +142,9 @@ fn check_file(file: &str, text: &str, check: Check, skips: &[&Skip], own: bool, 
     let lists =
         ["bucket_scenarios", "stream_scenarios", "relative_scenarios"].map(|name| contents[name].as_array());
     let list = contents["cases"].as_array().or(contents.as_array());
-    let cases: Vec<&Value> = list.into_iter().chain(lists.into_iter().flatten()).flatten().collect();
+    let rows = if file == "controllers.json" { controllers::cases(&contents) } else { Vec::new() };
+    let cases: Vec<&Value> =
+        list.into_iter().chain(lists.into_iter().flatten()).flatten().chain(&rows).collect();
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     let mut ids = BTreeSet::new();
     let (mut checked, mut policy) = (0, 0);

@@ -1,1 +1,0 @@
-//! What Argo Rollouts says of given measurements.
