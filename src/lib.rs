@@ -52,8 +52,8 @@ assert_eq!(report.deciding_metric(), Some("errors"));
 //!
 //! # Features
 //!
-//! - `json`: the reader of Prometheus' HTTP API, and `Policy::from_json`
-//! - `yaml`: `Policy::from_yaml`
+//! - `json`: the reader of Prometheus' HTTP API, `Policy::from_json`, the log of a rollout, and Kayenta's configurations
+//! - `yaml`: `Policy::from_yaml`, and Argo's AnalysisTemplates
 //! - `schemars`: the JSON schema of a `Policy`, for custom resources and editors
 //! - `synth`: seeded telemetry with known regressions
 //!
