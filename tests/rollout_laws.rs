@@ -400,7 +400,7 @@ fn laws(before: f64, previous: Option<&Record>, record: &Record) {
 fn quiet_until(rollout: &Rollout, record: &Record) {
     let span = record.next_check.micros().saturating_sub(record.at.micros());
     let between = Timestamp::from_micros(record.at.micros() + span / 2);
-    if span < 2 || span > 3_600_000_000 {
+    if !(2..=3_600_000_000).contains(&span) {
         return;
     }
     let mut later = rollout.clone();

@@ -15,8 +15,8 @@ use crate::{
 /// use serinus::{compare::multiplicity::Weight, rollout::share, verdict::Policy};
 /// let policy = Policy::from_yaml("{apiVersion: serinus/v1, arms: {by: v, baseline: a, canary: b}, metrics: [\
 ///     {name: e, kind: counts, bad: x, total: y, margin: {relative: 0.25}}]}")?;
-/// let regions = share(&policy, &[Weight::new(1.0)?, Weight::new(3.0)?])?;
-/// assert_eq!((regions[0].alpha, regions[1].alpha), (0.0025, 0.0075));
+/// let regions = share(&policy, &[Weight::new(1.0)?, Weight::new(1.0)?, Weight::new(2.0)?])?;
+/// assert_eq!((regions[0].alpha, regions[2].alpha), (0.0025, 0.005));
 /// # }
 /// # Ok::<(), serinus::Error>(())
 /// ```
